@@ -1,0 +1,85 @@
+"""The case table: one row a scan, as CSV, its columns checked on write and on read."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from simcrop import files
+from simcrop.errors import InputError
+
+SPLITS = ("train", "val", "test")
+LABEL = "label:"
+
+# Text columns that every table has; an empty string stands for "not given".
+#   case      the scan's name, unique in the table
+#   patient   scans of one patient share it; splits never divide it
+#   scan      reconstructions of one scan share it
+#   split     train, val, test, or empty for cases that belong to none
+#   path      the volume, relative to the dataset's raw folder; empty for a report without a volume
+#   mask      the voxel mask of the volume, relative to the raw folder
+TEXT = ("case", "cohort", "patient", "scan", "split", "path", "mask", "findings", "impression")
+
+# What a dataset's own metadata says of the raw file; empty where the file itself says it.
+#   spacing      "x y z" in mm, in the order of the stored axes
+#   orientation  axis codes such as "LPS", for formats without an affine
+#   slope, intercept  HU = slope · stored + intercept, replacing what the header says
+HINTS = ("spacing", "orientation", "slope", "intercept")
+
+
+def labels(table: pd.DataFrame) -> list[str]:
+    """The names of the label columns, without their prefix, in table order."""
+    return [column.removeprefix(LABEL) for column in table.columns if column.startswith(LABEL)]
+
+
+def check(table: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Return `table` if it keeps the contract.
+
+    Raises:
+        InputError: a column is missing or unknown, a case is doubled or a split has no such name.
+    """
+    known = [*TEXT, *HINTS]
+    for column in known:
+        if column not in table.columns:
+            raise InputError(
+                f"{source}: column '{column}' is missing; write it, empty where unknown"
+            )
+    for column in table.columns:
+        if column not in known and not column.startswith(LABEL):
+            raise InputError(f"{source}: unknown column '{column}'; labels start with '{LABEL}'")
+    doubled = table["case"][table["case"].duplicated()]
+    if len(doubled):
+        raise InputError(
+            f"{source}: case '{doubled.iloc[0]}' stands in more than one row; keep one"
+        )
+    wrong = table[~table["split"].isin([*SPLITS, ""])]
+    if len(wrong):
+        row = wrong.iloc[0]
+        raise InputError(
+            f"{source}: case '{row['case']}' has split '{row['split']}'; use one of {', '.join(SPLITS)}"
+        )
+    for patient, splits in table[table["split"] != ""].groupby("patient")["split"]:
+        if splits.nunique() > 1:
+            raise InputError(
+                f"{source}: patient '{patient}' stands in {' and '.join(sorted(splits.unique()))}; "
+                "a patient belongs to one split"
+            )
+    return table
+
+
+def write(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a case table, whole or not at all."""
+    check(table, str(path))
+    with files.whole(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read(path: str | Path) -> pd.DataFrame:
+    """Read a case table: text columns as str ("" where empty), labels as float (NaN where unknown)."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such case table; run the prepare stage first") from None
+    for column in table.columns:
+        if column.startswith(LABEL):
+            table[column] = pd.to_numeric(table[column].replace("", None)).astype(float)
+    return check(table, str(path))

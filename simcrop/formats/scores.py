@@ -1,0 +1,42 @@
+"""Scores: one JSON a run, and beside it the per-case predictions behind every number in it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from simcrop import files
+
+# scores.json
+#   benchmark, method, seed, task ("classification" | "segmentation" | "localisation")
+#   records: one a fraction: {"fraction", "metrics": {name: number}, "train_cases", "test_cases"}
+#   settings: the run's full settings; provenance: see `simcrop.provenance`
+#
+# predictions.csv, by task; every row is one test case at one fraction
+#   classification: fraction, case, patient, "score:<label>" (probability), "label:<label>" (0/1)
+#   segmentation:   fraction, case, patient, "dice:<structure>" (empty where neither holds a voxel)
+#   localisation:   fraction, case, patient, lesion, label, sentence, hit (0/1), chance, auroc, dice
+#                   (a row a lesion; fraction is 1)
+
+
+def write(path: str | Path, scores: dict[str, Any]) -> None:
+    """Write a run's scores, whole or not at all."""
+    files.write_text(path, json.dumps(scores, indent=1, sort_keys=True) + "\n")
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """Read a run's scores."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_predictions(path: str | Path, table: pd.DataFrame) -> None:
+    """Write the per-case predictions, whole or not at all."""
+    with files.whole(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read_predictions(path: str | Path) -> pd.DataFrame:
+    """Read the per-case predictions; names as str, the rest as numbers."""
+    names = {"case": str, "patient": str, "lesion": str, "label": str, "sentence": str}
+    return pd.read_csv(path, dtype=names)

@@ -1,0 +1,40 @@
+"""Progress with a rate and the time left, readable on a terminal and in a log file."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+
+
+class _Lines:
+    """Standard error with each redrawn bar on a line of its own, as a log file wants it."""
+
+    def write(self, text: str) -> None:
+        text = text.strip("\r\n ")
+        if text:
+            sys.stderr.write(text + "\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def progress(
+    items: Iterable[Item], name: str, total: int | None = None, done: int = 0
+) -> Iterator[Item]:
+    """Iterate over `items` and show how far it is; `done` items were finished in an earlier start."""
+    terminal = sys.stderr.isatty()
+    return iter(
+        tqdm(
+            items,
+            desc=name,
+            total=total,
+            initial=done,
+            file=sys.stderr if terminal else _Lines(),
+            mininterval=0.2 if terminal else 10,
+            ascii=not terminal,
+            dynamic_ncols=terminal,
+        )
+    )

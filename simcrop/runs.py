@@ -1,0 +1,225 @@
+"""The full settings of one run, as its folder's settings.yaml holds them.
+
+`simcrop <stage> …/settings.yaml` repeats the run by hand: inputs are named in it, outputs are
+written beside it. Paths are relative to the folder in which the workflow runs.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError
+
+from simcrop.errors import InputError
+from simcrop.sections import (
+    Classification,
+    Cohort,
+    Dataset,
+    Inspection,
+    Localisation,
+    Method,
+    Recipe,
+    Report,
+    Segmentation,
+    Strict,
+    TextEncoder,
+    Vit,
+)
+from simcrop.settings import faults
+
+
+class Run(Strict):
+    """What all runs share: `step` says which function of its stage carries it out."""
+
+    def yaml(self) -> str:
+        """The text of settings.yaml; keys keep their order, so equal settings give equal text."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, width=100)
+
+
+class Acquire(Run):
+    """Makes or finds raw files → record.csv (and raw/ beside it, where they are made)."""
+
+    stage: Literal["acquire"] = "acquire"
+    step: Literal["acquire"] = "acquire"
+    dataset: str
+    seed: int
+    source: Dataset
+
+
+class Index(Run):
+    """The raw layout → cases.csv, with every scan the dataset lists."""
+
+    stage: Literal["prepare"] = "prepare"
+    step: Literal["index"] = "index"
+    cohort: str
+    dataset: str
+    seed: int
+    raw: str
+    settings: Cohort
+
+
+class Volumes(Run):
+    """One shard of the index → volumes.zip, masks.zip, audit.csv."""
+
+    stage: Literal["prepare"] = "prepare"
+    step: Literal["volumes"] = "volumes"
+    cohort: str
+    raw: str
+    shard: int
+    settings: Cohort
+    cases: str
+
+
+class Collect(Run):
+    """Index and shards → cases.csv of the usable cases, sentences.csv, audit.csv."""
+
+    stage: Literal["prepare"] = "prepare"
+    step: Literal["collect"] = "collect"
+    cohort: str
+    settings: Cohort
+    cases: str
+    audits: list[str]
+
+
+class Text(Run):
+    """Reports of the training cases → encoder/, a frozen BERT in transformers' layout."""
+
+    stage: Literal["pretrain"] = "pretrain"
+    step: Literal["text"] = "text"
+    seed: int
+    settings: TextEncoder
+    cases: str
+    sentences: str
+
+
+class Encoder(Run):
+    """Volumes and sentences → weights.safetensors, history.csv, reconstruction.zip."""
+
+    stage: Literal["pretrain"] = "pretrain"
+    step: Literal["encoder"] = "encoder"
+    name: str
+    seed: int
+    method: Method
+    encoder: Vit
+    recipe: Recipe
+    cases: str
+    sentences: str
+    volumes: list[str]
+    text_encoder: str | None
+
+
+class Evaluation(Run):
+    """What the runs of all benchmarks share; they write scores.json and predictions.csv."""
+
+    stage: Literal["benchmark"] = "benchmark"
+    benchmark: str
+    method: str
+    seed: int
+    weights: str
+    cases: str
+    volumes: list[str]
+
+
+class Classify(Evaluation):
+    """A linear probe at every fraction."""
+
+    step: Literal["classification"] = "classification"
+    settings: Classification
+
+
+class Segment(Evaluation):
+    """UNETR at every fraction; the predicted masks of the largest one go to masks.zip."""
+
+    step: Literal["segmentation"] = "segmentation"
+    settings: Segmentation
+    masks: list[str]
+
+
+class Locate(Evaluation):
+    """Sentences against lesion masks; a few similarity maps go to maps.zip and maps.csv."""
+
+    step: Literal["localisation"] = "localisation"
+    settings: Localisation
+    masks: list[str]
+    lesions: str
+    text_encoder: str
+
+
+class Sample(Run):
+    """One's own scans through a trained encoder → embeddings.csv, maps.zip, maps.csv, PNG pictures."""
+
+    stage: Literal["benchmark"] = "benchmark"
+    step: Literal["sample"] = "sample"
+    settings: Inspection
+    weights: str
+    text_encoder: str
+    cases: str
+    volumes: list[str]
+    background: list[str]
+
+
+class Tables(Run):
+    """Scores → classification, segmentation, localisation and ablation as CSV, Markdown, LaTeX."""
+
+    stage: Literal["report"] = "report"
+    step: Literal["tables"] = "tables"
+    seed: int
+    settings: Report
+    titles: dict[str, str] = Field(description="of benchmarks and methods, in table order")
+    ablations: list[str]
+    scores: list[str]
+
+
+class Images(Strict):
+    """A benchmark's run whose kept images are drawn: its folder, and what lies under them."""
+
+    benchmark: str
+    run: str
+    volumes: list[str]
+    masks: list[str]
+
+
+class Figures(Run):
+    """Tables, scores, predictions and kept images → figures/*.png and *.svg."""
+
+    stage: Literal["report"] = "report"
+    step: Literal["figures"] = "figures"
+    settings: Report
+    titles: dict[str, str]
+    tables: str = Field(description="the folder of the tables")
+    scores: list[str]
+    reconstruction: str = Field(description="reconstruction.zip of the example method")
+    segmentations: list[Images]
+    localisations: list[Images]
+
+
+AnyRun = Annotated[
+    Acquire
+    | Index
+    | Volumes
+    | Collect
+    | Text
+    | Encoder
+    | Classify
+    | Segment
+    | Locate
+    | Sample
+    | Tables
+    | Figures,
+    Field(discriminator="step"),
+]
+
+
+def load(path: str | Path) -> AnyRun:
+    """Read a run's settings.yaml; raises InputError with one line a fault."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return TypeAdapter(AnyRun).validate_python(content)
+    except FileNotFoundError:
+        raise InputError(
+            f"{path}: no such file; 'snakemake' writes one into every run's folder"
+        ) from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not readable as YAML: {error}") from None
+    except ValidationError as error:
+        raise InputError(f"{path} cannot be used:\n" + faults(error)) from None

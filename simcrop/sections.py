@@ -1,0 +1,308 @@
+"""The sections of the configuration, one a stage, as typed settings; `settings` puts them together."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Triple = tuple[int, int, int]
+Spacing = Annotated[
+    tuple[float, float, float], Field(description="mm along x (right to left), y and z")
+]
+Share = Annotated[float, Field(gt=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+
+
+class Strict(BaseModel):
+    """Settings in which an unknown key or a wrong type is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _heads_divide(width: int, heads: int) -> None:
+    if width % heads:
+        raise ValueError(f"width {width} is no multiple of heads {heads}")
+
+
+class Synthetic(Strict):
+    """How the suite's own chests are drawn, in the raw layout of a dataset."""
+
+    cases: int = Field(64, ge=10, description="scans in all, over all splits")
+    spacing: Spacing = (7.0, 7.0, 14.0)
+    prevalence: Share = 0.25
+    lesion_size: float = Field(1.0, gt=0, description="factor on the size of every lesion")
+
+
+class Dataset(Strict):
+    """Where the raw files of one dataset come from."""
+
+    source: Literal["synthetic", "folder"] = "synthetic"
+    folder: str | None = Field(None, description="the raw files, for source: folder")
+    synthetic: Synthetic = Synthetic()
+
+    @model_validator(mode="after")
+    def _folder_given(self) -> "Dataset":
+        if self.source == "folder" and not self.folder:
+            raise ValueError("source 'folder' needs 'folder', the path of the raw files")
+        return self
+
+
+class Cohort(Strict):
+    """One dataset, resampled to one spacing."""
+
+    dataset: Name | None = Field(
+        None, description="a key of acquire; the cohort's own name if unset"
+    )
+    spacing: Spacing
+    shards: int = Field(1, ge=1, description="files, and jobs, that the volumes are divided into")
+    validation: float = Field(0.1, ge=0, lt=1, description="share of patients, where none is given")
+    test: float = Field(0.2, gt=0, lt=1, description="share of patients, where none is given")
+    max_set_aside: float = Field(0.01, ge=0, le=1, description="share of bad cases that is borne")
+
+
+class Vit(Strict):
+    """A 3D vision transformer and the volume that it sees."""
+
+    volume: Triple = (224, 224, 112)
+    patch: Triple = (16, 16, 8)
+    width: int = Field(768, gt=0)
+    depth: int = Field(12, gt=0)
+    heads: int = Field(12, gt=0)
+
+    @property
+    def grid(self) -> Triple:
+        """Patches along each axis."""
+        return tuple(v // p for v, p in zip(self.volume, self.patch, strict=True))
+
+    @property
+    def tokens(self) -> int:
+        """Patches in all."""
+        return self.grid[0] * self.grid[1] * self.grid[2]
+
+    @model_validator(mode="after")
+    def _divides(self) -> "Vit":
+        for axis, edge, patch in zip("xyz", self.volume, self.patch, strict=True):
+            if edge <= 0 or patch <= 0 or edge % patch:
+                raise ValueError(
+                    f"volume edge {edge} along {axis} is no multiple of the patch edge {patch}"
+                )
+        _heads_divide(self.width, self.heads)
+        return self
+
+
+class Decoder(Strict):
+    """A light transformer that rebuilds what was masked."""
+
+    width: int = Field(768, gt=0)
+    depth: int = Field(4, gt=0)
+    heads: int = Field(16, gt=0)
+
+    @model_validator(mode="after")
+    def _divides(self) -> "Decoder":
+        _heads_divide(self.width, self.heads)
+        return self
+
+
+class TextEncoder(Strict):
+    """The frozen BERT: one trained on the cohort's own reports, or pretrained weights."""
+
+    pretrained: str | None = Field(None, description="path or hub id; trains a small one if unset")
+    revision: str | None = Field(None, description="commit of the hub repository")
+    width: int = Field(128, gt=0)
+    depth: int = Field(2, gt=0)
+    heads: int = Field(4, gt=0)
+    steps: int = Field(300, gt=0)
+    batch: int = Field(32, gt=0)
+    lr: float = Field(1e-3, gt=0)
+    mask_ratio: Share = 0.15
+
+    @model_validator(mode="after")
+    def _divides(self) -> "TextEncoder":
+        _heads_divide(self.width, self.heads)
+        return self
+
+
+class ImageReconstruction(Strict):
+    """Rebuild the voxels of the masked patches (masked autoencoding)."""
+
+    weight: float = Field(1.0, gt=0)
+    decoder: Decoder = Decoder()
+
+
+class ReportReconstruction(Strict):
+    """Predict the masked words of the report, with or without the image's help."""
+
+    weight: float = Field(1.0, gt=0)
+    mask_ratio: Share = 0.75
+    fusion: Literal["none", "instance", "word_patch", "cross_granularity"] = "cross_granularity"
+    depth: int = Field(6, gt=0)
+    heads: int = Field(6, gt=0)
+    feed_forward: int = Field(1536, gt=0)
+
+
+class SentenceAlignment(Strict):
+    """Pull each sentence towards the mean of the patches that are most similar to it."""
+
+    weight: float = Field(1.0, gt=0)
+    top_k: int | Share = Field(32, description="patches, or their share of the visible ones")
+    temperature: float = Field(0.07, gt=0)
+    negatives: Literal["report", "batch", "volume"] = "volume"
+    width: int = Field(768, gt=0, description="of the space in which both meet")
+
+
+class GlobalContrast(Strict):
+    """Pull a volume and its whole report together, against the others of the batch (CLIP)."""
+
+    weight: float = Field(1.0, gt=0)
+    temperature: float = Field(0.07, gt=0)
+    width: int = Field(768, gt=0)
+
+
+class Objectives(Strict):
+    """What an encoder is trained for; none at all leaves it at its random start."""
+
+    image_reconstruction: ImageReconstruction | None = None
+    report_reconstruction: ReportReconstruction | None = None
+    sentence_alignment: SentenceAlignment | None = None
+    global_contrast: GlobalContrast | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The objectives that are switched on."""
+        return [name for name, value in self if value is not None]
+
+    @property
+    def reads_reports(self) -> bool:
+        """Whether any of them needs text."""
+        return bool(set(self.names) - {"image_reconstruction"})
+
+
+class Method(Strict):
+    """An encoder's training: a mask and a weighted set of objectives."""
+
+    title: str = Field(description="the row's name in tables")
+    mask_ratio: float = Field(0.75, ge=0, lt=1, description="share of patches that are dropped")
+    objectives: Objectives = Objectives()
+
+
+class Recipe(Strict):
+    """Optimisation and augmentation of pre-training."""
+
+    epochs: int = Field(200, gt=0)
+    warmup_epochs: float = Field(20, ge=0)
+    batch: int = Field(448, gt=1, description="scans a step, over all processes and accumulation")
+    accumulation: int = Field(1, ge=1, description="parts in which a batch is computed")
+    lr: float = Field(1.5e-4, gt=0)
+    weight_decay: float = Field(0.05, ge=0)
+    betas: tuple[float, float] = (0.9, 0.95)
+    clip: float | None = Field(None, gt=0, description="largest gradient norm")
+    precision: Literal["no", "bf16"] = "no"
+    crop: float = Field(1.0, gt=0, le=1, description="smallest share of each edge that is kept")
+    flip: float = Field(0.2, ge=0, le=1, description="probability, along front-back and head-foot")
+    flip_left_right: float = Field(0.0, ge=0, le=1, description="contradicts 'left' in a report")
+    intensity_shift: float = Field(0.1, ge=0)
+    intensity_shift_probability: float = Field(0.1, ge=0, le=1)
+    max_words: int = Field(512, gt=0, le=512, description="tokens of a report")
+    checkpoint_epochs: int = Field(5, ge=1, description="epochs between checkpoints for resuming")
+
+    @model_validator(mode="after")
+    def _divides(self) -> "Recipe":
+        if self.batch % self.accumulation:
+            raise ValueError(
+                f"batch {self.batch} is no multiple of accumulation {self.accumulation}"
+            )
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"warmup_epochs {self.warmup_epochs} leave nothing of {self.epochs} epochs"
+            )
+        return self
+
+
+class Pretrain(Strict):
+    """Which encoders are trained, on what and how."""
+
+    cohort: Name
+    seeds: list[int] = Field(min_length=1)
+    methods: list[Name] = Field(min_length=1, description="keys of methods: the comparison")
+    ablations: list[Name] = Field([], description="keys of methods: rows of the ablation table")
+    encoder: Vit = Vit()
+    text_encoder: TextEncoder = TextEncoder()
+    recipe: Recipe = Recipe()
+
+
+class ProbeSchedule(Strict):
+    """Training of a linear probe on one fraction of the training cases."""
+
+    steps: int = Field(gt=0)
+    lr: float = Field(gt=0)
+    warmup: int = Field(ge=0)
+    batch: int = Field(gt=1)
+    patience: int = Field(10, ge=1, description="evaluations without a better validation score")
+
+
+class Classification(Strict):
+    """A linear probe on frozen features."""
+
+    task: Literal["classification"]
+    title: str
+    cohort: Name
+    kind: Literal["multilabel", "multiclass", "binary"]
+    fractions: dict[Share, ProbeSchedule] = Field(min_length=1)
+    weight_decay: float = Field(1e-5, ge=0)
+    clip: float = Field(1.0, gt=0)
+
+
+class SegmentationSchedule(Strict):
+    """Fine-tuning of UNETR on one fraction of the training cases."""
+
+    epochs: int = Field(gt=0)
+    validate_every: int = Field(gt=0, description="epochs")
+
+
+class Segmentation(Strict):
+    """UNETR around the pre-trained encoder, all weights trained."""
+
+    task: Literal["segmentation"]
+    title: str
+    cohort: Name
+    fractions: dict[Share, SegmentationSchedule] = Field(min_length=1)
+    crop: Triple = (96, 96, 48)
+    crops: int = Field(16, ge=1, description="crops a volume and step, half around foreground")
+    batch: int = Field(1, ge=1, description="volumes a step")
+    features: int = Field(16, gt=0, description="channels at full resolution")
+    lr: float = Field(1e-4, gt=0)
+    weight_decay: float = Field(1e-5, ge=0)
+    warmup_epochs: float = Field(50, ge=0)
+    overlap: float = Field(0.5, ge=0, lt=1, description="of the sliding window")
+    flip: float = Field(0.2, ge=0, le=1, description="probability along each axis")
+    flip_left_right: bool = Field(False, description="wrong where structures have a side")
+    intensity: float = Field(0.1, ge=0, description="largest scale and shift, with p 0.1")
+
+
+class Localisation(Strict):
+    """Similarity of a lesion's sentence with the patches, against the lesion's mask; no training."""
+
+    task: Literal["localisation"]
+    title: str
+    cohort: Name
+    examples: int = Field(4, ge=1, description="test cases whose similarity maps are kept")
+
+
+Benchmark = Annotated[Classification | Segmentation | Localisation, Field(discriminator="task")]
+
+
+class Inspection(Strict):
+    """One's own scans and reports, put through prepare and through a trained encoder."""
+
+    cohort: Name = Field(description="at the encoder's spacing")
+    background: Name = Field(description="a finer cohort of the same dataset, to draw on")
+    method: Name
+    sentences: list[str] = Field(min_length=1)
+
+
+class Report(Strict):
+    """Tables, figures and the statistics behind them."""
+
+    resamples: int = Field(1000, ge=10, description="of the bootstrap over patients")
+    confidence: float = Field(0.95, gt=0, lt=1)
+    ablation_benchmark: Name = "ct-rate"
+    example: Name = Field("simcrop", description="the method whose images are shown")

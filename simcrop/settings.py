@@ -1,0 +1,148 @@
+"""The configuration a user writes: typed, checked before any work starts, one section a stage."""
+
+from typing import Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from simcrop.errors import InputError
+from simcrop.sections import (
+    Benchmark,
+    Cohort,
+    Dataset,
+    Inspection,
+    Method,
+    Name,
+    Pretrain,
+    Report,
+    Segmentation,
+    Strict,
+)
+
+
+class Config(Strict):
+    """The whole configuration, as `config/*.yaml` give it."""
+
+    seed: int = Field(0, ge=0, description="of synthetic cohorts and of splits")
+    acquire: dict[Name, Dataset]
+    prepare: dict[Name, Cohort]
+    methods: dict[Name, Method]
+    pretrain: Pretrain
+    benchmark: dict[Name, Benchmark]
+    report: Report = Report()
+    sample: Inspection | None = None
+
+    def dataset(self, cohort: str) -> str:
+        """The dataset that a cohort is prepared from."""
+        return self.prepare[cohort].dataset or cohort
+
+    def raw(self, dataset: str) -> str:
+        """The folder that holds a dataset's raw files."""
+        entry = self.acquire[dataset]
+        return entry.folder if entry.source == "folder" else f"results/acquire/{dataset}/raw"
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> "Config":
+        for cohort in self.prepare:
+            _known(f"prepare.{cohort}.dataset", self.dataset(cohort), self.acquire, "acquire")
+        _known("pretrain.cohort", self.pretrain.cohort, self.prepare, "prepare")
+        for key in ("methods", "ablations"):
+            for method in getattr(self.pretrain, key):
+                _known(f"pretrain.{key}", method, self.methods, "methods")
+        for name, benchmark in self.benchmark.items():
+            _known(f"benchmark.{name}.cohort", benchmark.cohort, self.prepare, "prepare")
+        if self.pretrain.ablations:
+            _known(
+                "report.ablation_benchmark",
+                self.report.ablation_benchmark,
+                self.benchmark,
+                "benchmark",
+            )
+        _known("report.example", self.report.example, self.pretrain.methods, "pretrain.methods")
+        if self.sample:
+            _known("sample.cohort", self.sample.cohort, self.prepare, "prepare")
+            _known("sample.background", self.sample.background, self.prepare, "prepare")
+            _known("sample.method", self.sample.method, self.pretrain.methods, "pretrain.methods")
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> "Config":
+        encoder = self.pretrain.encoder
+        for name in {*self.pretrain.methods, *self.pretrain.ablations}:
+            method = self.methods[name]
+            visible = encoder.tokens - round(encoder.tokens * method.mask_ratio)
+            alignment = method.objectives.sentence_alignment
+            if (
+                alignment
+                and isinstance(alignment.top_k, int)
+                and not 1 <= alignment.top_k <= visible
+            ):
+                raise ValueError(
+                    f"methods.{name}.objectives.sentence_alignment.top_k is {alignment.top_k}, "
+                    f"but {visible} of {encoder.tokens} patches are visible"
+                )
+            if method.objectives.image_reconstruction and method.mask_ratio == 0:
+                raise ValueError(
+                    f"methods.{name}: image_reconstruction has nothing to rebuild at mask_ratio 0"
+                )
+        for name, benchmark in self.benchmark.items():
+            if isinstance(benchmark, Segmentation):
+                for axis, edge, patch in zip("xyz", benchmark.crop, encoder.patch, strict=True):
+                    if edge % patch:
+                        raise ValueError(
+                            f"benchmark.{name}.crop: edge {edge} along {axis} is no multiple of "
+                            f"the patch edge {patch}"
+                        )
+        return self
+
+
+def load(config: dict[str, Any]) -> Config:
+    """Resolve `extends` among the methods and check the whole configuration.
+
+    Raises:
+        InputError: with one line a fault, each naming its key.
+    """
+    methods = config.get("methods")
+    if isinstance(methods, dict):
+        config = {**config, "methods": {name: _extended(name, methods) for name in methods}}
+    try:
+        return Config.model_validate(config)
+    except ValidationError as error:
+        raise InputError("the configuration cannot be used:\n" + faults(error)) from None
+
+
+def faults(error: ValidationError) -> str:
+    """One line a fault: the key, what is wrong and, for a wrong value, the value."""
+    lines = []
+    for fault in error.errors():
+        key = ".".join(str(part) for part in fault["loc"]) or "config"
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            message = "unknown setting; remove it or mend its spelling"
+        elif fault["type"] not in ("missing", "value_error"):
+            message += f", not {fault['input']!r}"
+        lines.append(f"  {key}: {message}")
+    return "\n".join(lines)
+
+
+def _extended(name: str, methods: dict[str, Any], below: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The entry of `name` laid over the one it extends; a value of null removes what it inherits."""
+    if name in below:
+        raise InputError(f"methods.{below[0]}: extends itself through {' > '.join((*below, name))}")
+    if name not in methods:
+        raise InputError(f"methods.{below[-1]}.extends: there is no method '{name}'")
+    entry = dict(methods[name] or {})
+    parent = entry.pop("extends", None)
+    return _merged(_extended(parent, methods, (*below, name)), entry) if parent else entry
+
+
+def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if nested else value
+    return merged
+
+
+def _known(key: str, name: str, names: Any, where: str) -> None:
+    if name not in names:
+        raise ValueError(f"{key}: '{name}' is not among {where} ({', '.join(names)})")
