@@ -24,7 +24,7 @@ class _Lines:
 def progress(
     items: Iterable[Item], name: str, total: int | None = None, done: int = 0
 ) -> Iterator[Item]:
-    """Iterate over `items` and show how far it is; `done` items were finished in an earlier start."""
+    """Iterate over `items`, showing how far it is; an earlier start had finished `done` of them."""
     terminal = sys.stderr.isatty()
     return iter(
         tqdm(

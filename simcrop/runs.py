@@ -64,6 +64,7 @@ class Volumes(Run):
     stage: Literal["prepare"] = "prepare"
     step: Literal["volumes"] = "volumes"
     cohort: str
+    dataset: str
     raw: str
     shard: int
     settings: Cohort
@@ -76,6 +77,7 @@ class Collect(Run):
     stage: Literal["prepare"] = "prepare"
     step: Literal["collect"] = "collect"
     cohort: str
+    dataset: str
     settings: Cohort
     cases: str
     audits: list[str]
@@ -146,7 +148,7 @@ class Locate(Evaluation):
 
 
 class Sample(Run):
-    """One's own scans through a trained encoder → embeddings.csv, maps.zip, maps.csv, PNG pictures."""
+    """One's own scans through an encoder → embeddings.csv, maps.zip, maps.csv, pictures/*.png."""
 
     stage: Literal["benchmark"] = "benchmark"
     step: Literal["sample"] = "sample"
@@ -158,15 +160,15 @@ class Sample(Run):
     background: list[str]
 
 
-class Tables(Run):
-    """Scores → classification, segmentation, localisation and ablation as CSV, Markdown, LaTeX."""
+class Table(Run):
+    """Scores → one table as <table>.csv, <table>.md and <table>.tex."""
 
     stage: Literal["report"] = "report"
-    step: Literal["tables"] = "tables"
+    step: Literal["table"] = "table"
+    table: Literal["classification", "segmentation", "localisation", "ablation"]
     seed: int
     settings: Report
     titles: dict[str, str] = Field(description="of benchmarks and methods, in table order")
-    ablations: list[str]
     scores: list[str]
 
 
@@ -204,7 +206,7 @@ AnyRun = Annotated[
     | Segment
     | Locate
     | Sample
-    | Tables
+    | Table
     | Figures,
     Field(discriminator="step"),
 ]

@@ -1,4 +1,4 @@
-"""The sections of the configuration, one a stage, as typed settings; `settings` puts them together."""
+"""The sections of the configuration as typed settings; `settings` puts them together."""
 
 from typing import Annotated, Literal
 
@@ -279,7 +279,7 @@ class Segmentation(Strict):
 
 
 class Localisation(Strict):
-    """Similarity of a lesion's sentence with the patches, against the lesion's mask; no training."""
+    """Similarity of a lesion's sentence with the patches, against its mask; no training."""
 
     task: Literal["localisation"]
     title: str

@@ -125,7 +125,7 @@ def faults(error: ValidationError) -> str:
 
 
 def _extended(name: str, methods: dict[str, Any], below: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The entry of `name` laid over the one it extends; a value of null removes what it inherits."""
+    """The entry of `name` laid over the one it extends; null removes what it inherits."""
     if name in below:
         raise InputError(f"methods.{below[0]}: extends itself through {' > '.join((*below, name))}")
     if name not in methods:

@@ -55,14 +55,17 @@ def check(table: pd.DataFrame, source: str) -> pd.DataFrame:
     if len(wrong):
         row = wrong.iloc[0]
         raise InputError(
-            f"{source}: case '{row['case']}' has split '{row['split']}'; use one of {', '.join(SPLITS)}"
+            f"{source}: case '{row['case']}' has split '{row['split']}'; "
+            f"use one of {', '.join(SPLITS)}"
         )
-    for patient, splits in table[table["split"] != ""].groupby("patient")["split"]:
-        if splits.nunique() > 1:
-            raise InputError(
-                f"{source}: patient '{patient}' stands in {' and '.join(sorted(splits.unique()))}; "
-                "a patient belongs to one split"
-            )
+    pairs = table.loc[table["split"] != "", ["patient", "split"]].drop_duplicates()
+    torn = pairs[pairs["patient"].duplicated(keep=False)]
+    if len(torn):
+        patient = torn.iloc[0]["patient"]
+        splits = " and ".join(sorted(torn.loc[torn["patient"] == patient, "split"]))
+        raise InputError(
+            f"{source}: patient '{patient}' stands in {splits}; a patient belongs to one split"
+        )
     return table
 
 
@@ -74,7 +77,7 @@ def write(table: pd.DataFrame, path: str | Path) -> None:
 
 
 def read(path: str | Path) -> pd.DataFrame:
-    """Read a case table: text columns as str ("" where empty), labels as float (NaN where unknown)."""
+    """Read a case table: text as str ("" where empty), labels as float (NaN where unknown)."""
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
     except FileNotFoundError:

@@ -44,7 +44,7 @@ class VolumeWriter:
         self._whole.__exit__(kind, error, trace)
 
     def add(self, case: str, volume: np.ndarray, affine: np.ndarray) -> None:
-        """Append `volume`, (X, Y, Z) of an integer type in RAS, with its (4, 4) voxel-to-mm affine."""
+        """Append `volume`, (X, Y, Z) integers in RAS, with its (4, 4) affine from voxels to mm."""
         if volume.ndim != 3 or not np.issubdtype(volume.dtype, np.integer):
             raise InputError(f"{case}: {volume.dtype} {volume.shape}; the store takes 3D integers")
         chunks = tuple(min(c, n) for c, n in zip(CHUNK, volume.shape, strict=True))

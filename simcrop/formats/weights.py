@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def save(path: str | Path, state: "dict[str, torch.Tensor]", settings: dict[str, Any]) -> None:
-    """Write a module's `state_dict()` and the JSON-able settings that rebuild it, whole or not at all."""
+    """Write a module's `state_dict()` and the JSON-able settings that rebuild it."""
     from safetensors.torch import save_file
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}

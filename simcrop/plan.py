@@ -1,0 +1,283 @@
+"""What the workflow asks: which runs a configuration has, where their files lie, their settings.
+
+A builder takes the configuration, the rule's wildcards and its input, whose names are the fields of
+the run, and returns the text of that run's settings.yaml.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from simcrop import cohorts, runs
+from simcrop.settings import Config
+
+PREPARE = "results/prepare/{cohort}"
+WEIGHTS = "results/pretrain/{method}/{seed}/weights.safetensors"
+EVALUATION = "results/benchmark/{benchmark}/{method}/{seed}"
+TEXT_ENCODER = "results/pretrain/text/encoder"
+TABLES = ("classification", "segmentation", "localisation", "ablation")
+
+Builder = Callable[[Any, Any], str]
+
+
+def shards(config: Config, cohort: str, file: str) -> list[str]:
+    """`file` of every shard of a cohort."""
+    folder = PREPARE.format(cohort=cohort)
+    return [f"{folder}/volumes/{i}/{file}" for i in range(config.prepare[cohort].shards)]
+
+
+def prepared(config: Config, benchmark: str, file: str) -> str:
+    """`file` of the cohort that a benchmark uses."""
+    return f"{PREPARE.format(cohort=config.benchmark[benchmark].cohort)}/{file}"
+
+
+def stores(config: Config, benchmark: str, file: str) -> list[str]:
+    """`file` of every shard of the cohort that a benchmark uses."""
+    return shards(config, config.benchmark[benchmark].cohort, file)
+
+
+def pattern(config: Config, task: str) -> str:
+    """A regular expression for the benchmarks of one task; matches nothing where there are none."""
+    return "|".join(map(re.escape, benchmarks(config, task))) or "(?!)"
+
+
+def benchmarks(config: Config, task: str) -> list[str]:
+    """The benchmarks of one task."""
+    return [name for name, benchmark in config.benchmark.items() if benchmark.task == task]
+
+
+def encoders(config: Config) -> list[str]:
+    """The weights of every method, ablation and seed."""
+    methods = dict.fromkeys([*config.pretrain.methods, *config.pretrain.ablations])
+    return [
+        WEIGHTS.format(method=method, seed=seed)
+        for method in methods
+        for seed in config.pretrain.seeds
+    ]
+
+
+def scores(config: Config, table: str) -> list[str]:
+    """The scores that a table is made of."""
+    pretrain, report = config.pretrain, config.report
+    if table == "ablation":
+        if not pretrain.ablations:
+            return []
+        methods = dict.fromkeys([report.example, *pretrain.ablations])
+        names = [report.ablation_benchmark, *benchmarks(config, "localisation")]
+    else:
+        methods = dict.fromkeys(pretrain.methods)
+        names = benchmarks(config, table)
+    return [
+        EVALUATION.format(benchmark=name, method=method, seed=seed) + "/scores.json"
+        for name in dict.fromkeys(names)
+        for method in methods
+        if config.benchmark[name].task != "localisation" or _aligned(config, method)
+        for seed in pretrain.seeds
+    ]
+
+
+def all_scores(config: Config) -> list[str]:
+    """The scores of every benchmark, method and seed."""
+    return list(dict.fromkeys(path for table in TABLES for path in scores(config, table)))
+
+
+def text_encoder(config: Config, method: str | None = None) -> list[str]:
+    """The text encoder to be trained first, if `method` reads reports and none is given."""
+    reads = method is None or config.methods[method].objectives.reads_reports
+    return [] if config.pretrain.text_encoder.pretrained or not reads else [TEXT_ENCODER]
+
+
+def example(config: Config, benchmark: str) -> str:
+    """The folder of the run whose images are shown for a benchmark."""
+    return EVALUATION.format(
+        benchmark=benchmark, method=config.report.example, seed=config.pretrain.seeds[0]
+    )
+
+
+def reconstruction(config: Config) -> str:
+    """The rebuilt volumes of the method whose images are shown."""
+    example = WEIGHTS.format(method=config.report.example, seed=config.pretrain.seeds[0])
+    return str(PurePosixPath(example).with_name("reconstruction.zip"))
+
+
+def figure_names(config: Config) -> list[str]:
+    """The figures of the report; what a configuration has no runs for is left out."""
+    objectives = config.methods[config.report.example].objectives
+    kinds = {benchmark.task for benchmark in config.benchmark.values()}
+    names = ["label_efficiency", "per_label_auroc"] if "classification" in kinds else []
+    if objectives.image_reconstruction:
+        names.append("reconstruction")
+    names += [f"segmentation_{name}" for name in benchmarks(config, "segmentation")]
+    if objectives.sentence_alignment:
+        names += [f"similarity_{name}" for name in benchmarks(config, "localisation")]
+    return names
+
+
+def acquire(config: Config) -> Builder:
+    """Settings of `acquire`, by dataset."""
+    return lambda wildcards, input: runs.Acquire(
+        dataset=wildcards.dataset, seed=config.seed, source=config.acquire[wildcards.dataset]
+    ).yaml()
+
+
+def index(config: Config) -> Builder:
+    """Settings of `index`, by cohort."""
+
+    def build(wildcards: Any, input: Any) -> str:
+        dataset = config.dataset(wildcards.cohort)
+        return runs.Index(
+            cohort=wildcards.cohort,
+            dataset=dataset,
+            seed=config.seed,
+            raw=config.raw(dataset),
+            settings=config.prepare[wildcards.cohort],
+        ).yaml()
+
+    return build
+
+
+def volumes(config: Config) -> Builder:
+    """Settings of `volumes`, by cohort and shard."""
+
+    def build(wildcards: Any, input: Any) -> str:
+        dataset = config.dataset(wildcards.cohort)
+        return runs.Volumes(
+            cohort=wildcards.cohort,
+            dataset=dataset,
+            raw=config.raw(dataset),
+            shard=int(wildcards.shard),
+            settings=config.prepare[wildcards.cohort],
+            **_files(input),
+        ).yaml()
+
+    return build
+
+
+def collect(config: Config) -> Builder:
+    """Settings of `collect`, by cohort."""
+    return lambda wildcards, input: runs.Collect(
+        cohort=wildcards.cohort,
+        dataset=config.dataset(wildcards.cohort),
+        settings=config.prepare[wildcards.cohort],
+        **_files(input),
+    ).yaml()
+
+
+def text(config: Config) -> Builder:
+    """Settings of `text`."""
+    return lambda wildcards, input: runs.Text(
+        seed=config.seed, settings=config.pretrain.text_encoder, **_files(input)
+    ).yaml()
+
+
+def encoder(config: Config) -> Builder:
+    """Settings of `encoder`, by method and seed."""
+
+    def build(wildcards: Any, input: Any) -> str:
+        files = _files(input)
+        method = config.methods[wildcards.method]
+        files["text_encoder"] = _text_encoder(config) if method.objectives.reads_reports else None
+        return runs.Encoder(
+            name=wildcards.method,
+            seed=int(wildcards.seed),
+            method=method,
+            encoder=config.pretrain.encoder,
+            recipe=config.pretrain.recipe,
+            **files,
+        ).yaml()
+
+    return build
+
+
+def evaluation(config: Config, kind: type[runs.Evaluation]) -> Builder:
+    """Settings of a benchmark's run, by benchmark, method and seed."""
+
+    def build(wildcards: Any, input: Any) -> str:
+        benchmark = config.benchmark[wildcards.benchmark]
+        dataset = config.dataset(benchmark.cohort)
+        fields = _files(input)
+        if kind is runs.Segment:
+            fields["structures"] = cohorts.get(dataset).STRUCTURES
+        if kind is runs.Locate:
+            fields["lesions"] = f"{config.raw(dataset)}/synthetic/lesions.csv"
+            fields["text_encoder"] = _text_encoder(config)
+        return kind(
+            benchmark=wildcards.benchmark,
+            method=wildcards.method,
+            seed=int(wildcards.seed),
+            settings=benchmark,
+            **fields,
+        ).yaml()
+
+    return build
+
+
+def sample(config: Config) -> Builder:
+    """Settings of `sample`."""
+    return lambda wildcards, input: runs.Sample(
+        settings=config.sample, **{**_files(input), "text_encoder": _text_encoder(config)}
+    ).yaml()
+
+
+def table(config: Config) -> Builder:
+    """Settings of `table`, by table."""
+    return lambda wildcards, input: runs.Table(
+        table=wildcards.table,
+        seed=config.seed,
+        settings=config.report,
+        titles=titles(config),
+        **_files(input),
+    ).yaml()
+
+
+def figures(config: Config) -> Builder:
+    """Settings of `figures`."""
+
+    def images(task: str) -> list[runs.Images]:
+        return [
+            runs.Images(
+                benchmark=name,
+                run=example(config, name),
+                volumes=shards(config, config.benchmark[name].cohort, "volumes.zip"),
+                masks=shards(config, config.benchmark[name].cohort, "masks.zip"),
+            )
+            for name in benchmarks(config, task)
+            if task != "localisation" or _aligned(config, config.report.example)
+        ]
+
+    return lambda wildcards, input: runs.Figures(
+        settings=config.report,
+        titles=titles(config),
+        tables="results/report",
+        scores=list(input.scores),
+        reconstruction=input.reconstruction,
+        segmentations=images("segmentation"),
+        localisations=images("localisation"),
+    ).yaml()
+
+
+def titles(config: Config) -> dict[str, str]:
+    """Printed names of benchmarks and methods, in the order of the tables."""
+    methods = dict.fromkeys([*config.pretrain.methods, *config.pretrain.ablations])
+    return {
+        **{name: benchmark.title for name, benchmark in config.benchmark.items()},
+        **{name: config.methods[name].title for name in methods},
+    }
+
+
+def _aligned(config: Config, method: str) -> bool:
+    return config.methods[method].objectives.sentence_alignment is not None
+
+
+def _text_encoder(config: Config) -> str:
+    return config.pretrain.text_encoder.pretrained or TEXT_ENCODER
+
+
+def _files(input: Mapping[str, str | Iterable[str]]) -> dict[str, Any]:
+    """The named inputs of a rule: a path as str, several as list."""
+    return {
+        name: str(value) if isinstance(value, str) else [str(path) for path in value]
+        for name, value in input.items()
+        if name != "record"
+    }

@@ -1,0 +1,41 @@
+"""What all tests share: the miniature's configuration and the folder of real data."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's folder."""
+    return ROOT
+
+
+@pytest.fixture
+def raw_config() -> dict[str, Any]:
+    """The miniature's configuration as Snakemake hands it over: methods.yaml under config.yaml."""
+    merged: dict[str, Any] = {}
+    for name in ("methods.yaml", "config.yaml"):
+        _lay_over(merged, yaml.safe_load((ROOT / "config" / name).read_text()))
+    return merged
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Real CTs and reports, which are no part of the repository."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no real data at ../shared/data")
+    return folder
+
+
+def _lay_over(under: dict[str, Any], over: dict[str, Any]) -> None:
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(under.get(key), dict):
+            _lay_over(under[key], value)
+        else:
+            under[key] = value

@@ -1,0 +1,117 @@
+"""The configuration: what it refuses, and with which words."""
+
+import pytest
+import yaml
+
+from simcrop import runs, settings
+from simcrop.errors import InputError
+
+
+def refusal(config):
+    with pytest.raises(InputError) as error:
+        settings.load(config)
+    return str(error.value)
+
+
+def test_the_shipped_configuration_is_accepted(raw_config):
+    config = settings.load(raw_config)
+    assert config.pretrain.encoder.tokens == 6 * 6 * 6
+    assert config.methods["simcrop"].objectives.names == [
+        "image_reconstruction",
+        "report_reconstruction",
+        "sentence_alignment",
+    ]
+
+
+def test_an_ablation_is_its_parent_but_for_what_it_states(raw_config):
+    config = settings.load(raw_config)
+    parent, child = config.methods["simcrop"], config.methods["simcrop-no-report"]
+    assert child.objectives.report_reconstruction is None
+    assert child.objectives.sentence_alignment == parent.objectives.sentence_alignment
+    assert child.mask_ratio == parent.mask_ratio
+
+
+def test_an_unknown_setting_is_named(raw_config):
+    raw_config["pretrain"]["recipe"]["epoch"] = 3
+    assert "pretrain.recipe.epoch: unknown setting" in refusal(raw_config)
+
+
+def test_a_wrong_type_is_named_with_its_value(raw_config):
+    raw_config["pretrain"]["recipe"]["lr"] = "fast"
+    message = refusal(raw_config)
+    assert "pretrain.recipe.lr" in message
+    assert "'fast'" in message
+
+
+def test_every_fault_has_a_line(raw_config):
+    raw_config["seeed"] = 1
+    raw_config["pretrain"]["recipe"]["lr"] = -1
+    assert len(refusal(raw_config).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("pretrain.encoder.volume", [48, 49, 24], "volume edge 49 along y is no multiple"),
+        ("pretrain.encoder.heads", 5, "width 128 is no multiple of heads 5"),
+        ("pretrain.cohort", "ct-rat", "'ct-rat' is not among prepare"),
+        ("pretrain.methods", ["random", "simcorp"], "'simcorp' is not among methods"),
+        ("pretrain.recipe.batch", 33, "batch 33 is no multiple of accumulation 2"),
+        ("pretrain.recipe.warmup_epochs", 99, "leave nothing of"),
+        ("methods.simcrop.objectives.sentence_alignment.top_k", 109, "108 of 216 patches"),
+        ("methods.simcrop.extends", "simcrop-no-report", "extends itself"),
+        ("methods.simcrop.extends", "nothing", "there is no method 'nothing'"),
+        ("benchmark.btcv.crop", [48, 48, 30], "edge 30 along z is no multiple of the patch edge 4"),
+        ("acquire.btcv.source", "folder", "source 'folder' needs 'folder'"),
+        ("prepare.btcv.dataset", "bctv", "'bctv' is not among acquire"),
+    ],
+)
+def test_an_impossible_setting_is_refused(raw_config, path, value, words):
+    raw_config["pretrain"]["recipe"]["accumulation"] = 2
+    *parents, key = path.split(".")
+    section = raw_config
+    for parent in parents:
+        section = section.setdefault(parent, {})
+    section[key] = value
+    assert words in refusal(raw_config)
+
+
+def test_a_run_read_back_from_its_yaml_is_the_same(raw_config, tmp_path):
+    config = settings.load(raw_config)
+    run = runs.Encoder(
+        name="simcrop",
+        seed=1,
+        method=config.methods["simcrop"],
+        encoder=config.pretrain.encoder,
+        recipe=config.pretrain.recipe,
+        cases="cases.csv",
+        sentences="sentences.csv",
+        volumes=["volumes.zip"],
+        text_encoder="encoder",
+    )
+    path = tmp_path / "settings.yaml"
+    path.write_text(run.yaml())
+    assert runs.load(path) == run
+
+
+def test_a_fraction_survives_the_way_through_yaml(raw_config, tmp_path):
+    benchmark = settings.load(raw_config).benchmark["ct-rate"]
+    run = runs.Classify(
+        benchmark="ct-rate",
+        method="mae",
+        seed=0,
+        weights="w",
+        cases="c",
+        volumes=["v"],
+        settings=benchmark,
+    )
+    path = tmp_path / "settings.yaml"
+    path.write_text(run.yaml())
+    assert list(runs.load(path).settings.fractions) == [0.1, 1.0]
+
+
+def test_a_run_with_an_unknown_step_is_refused(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text(yaml.safe_dump({"stage": "pretrain", "step": "dance"}))
+    with pytest.raises(InputError, match=r"settings\.yaml cannot be used"):
+        runs.load(path)

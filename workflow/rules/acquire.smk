@@ -1,0 +1,22 @@
+rule acquire:
+    input:
+        expand("results/acquire/{dataset}/record.csv", dataset=CONFIG.acquire),
+
+
+rule acquire_dataset:
+    output:
+        settings="results/acquire/{dataset}/settings.yaml",
+        record="results/acquire/{dataset}/record.csv",
+    log:
+        "results/acquire/{dataset}/log.txt",
+    benchmark:
+        "results/acquire/{dataset}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=plan.acquire(CONFIG),
+    shell:
+        """
+        echo {params.settings:q} >{output.settings}
+        exec simcrop acquire {output.settings} >{log} 2>&1
+        """

@@ -1,0 +1,122 @@
+rule benchmark:
+    input:
+        plan.all_scores(CONFIG),
+
+
+rule benchmark_classification:
+    input:
+        weights=plan.WEIGHTS,
+        cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
+        volumes=lambda wc: plan.stores(CONFIG, wc.benchmark, "volumes.zip"),
+    output:
+        settings=f"{plan.EVALUATION}/settings.yaml",
+        scores=f"{plan.EVALUATION}/scores.json",
+        predictions=f"{plan.EVALUATION}/predictions.csv",
+    log:
+        f"{plan.EVALUATION}/log.txt",
+    benchmark:
+        f"{plan.EVALUATION}/benchmark.tsv"
+    wildcard_constraints:
+        benchmark=plan.pattern(CONFIG, "classification"),
+    conda:
+        "../../environment.yml"
+    params:
+        settings=plan.evaluation(CONFIG, runs.Classify),
+    shell:
+        """
+        echo {params.settings:q} >{output.settings}
+        exec simcrop benchmark {output.settings} >{log} 2>&1
+        """
+
+
+rule benchmark_segmentation:
+    input:
+        weights=plan.WEIGHTS,
+        cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
+        volumes=lambda wc: plan.stores(CONFIG, wc.benchmark, "volumes.zip"),
+        masks=lambda wc: plan.stores(CONFIG, wc.benchmark, "masks.zip"),
+    output:
+        settings=f"{plan.EVALUATION}/settings.yaml",
+        scores=f"{plan.EVALUATION}/scores.json",
+        predictions=f"{plan.EVALUATION}/predictions.csv",
+        masks=f"{plan.EVALUATION}/masks.zip",
+    log:
+        f"{plan.EVALUATION}/log.txt",
+    benchmark:
+        f"{plan.EVALUATION}/benchmark.tsv"
+    wildcard_constraints:
+        benchmark=plan.pattern(CONFIG, "segmentation"),
+    conda:
+        "../../environment.yml"
+    params:
+        settings=plan.evaluation(CONFIG, runs.Segment),
+    shell:
+        """
+        echo {params.settings:q} >{output.settings}
+        exec simcrop benchmark {output.settings} >{log} 2>&1
+        """
+
+
+rule benchmark_localisation:
+    input:
+        weights=plan.WEIGHTS,
+        cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
+        volumes=lambda wc: plan.stores(CONFIG, wc.benchmark, "volumes.zip"),
+        masks=lambda wc: plan.stores(CONFIG, wc.benchmark, "masks.zip"),
+        text_encoder=plan.text_encoder(CONFIG),
+    output:
+        settings=f"{plan.EVALUATION}/settings.yaml",
+        scores=f"{plan.EVALUATION}/scores.json",
+        predictions=f"{plan.EVALUATION}/predictions.csv",
+        maps=f"{plan.EVALUATION}/maps.zip",
+        sentences=f"{plan.EVALUATION}/maps.csv",
+    log:
+        f"{plan.EVALUATION}/log.txt",
+    benchmark:
+        f"{plan.EVALUATION}/benchmark.tsv"
+    wildcard_constraints:
+        benchmark=plan.pattern(CONFIG, "localisation"),
+    conda:
+        "../../environment.yml"
+    params:
+        settings=plan.evaluation(CONFIG, runs.Locate),
+    shell:
+        """
+        echo {params.settings:q} >{output.settings}
+        exec simcrop benchmark {output.settings} >{log} 2>&1
+        """
+
+
+if CONFIG.sample:
+
+    rule sample:
+        input:
+            "results/benchmark/sample/maps.csv",
+
+    rule benchmark_sample:
+        input:
+            weights=plan.WEIGHTS.format(method=CONFIG.sample.method, seed=CONFIG.pretrain.seeds[0]),
+            text_encoder=plan.text_encoder(CONFIG),
+            cases=f"results/prepare/{CONFIG.sample.cohort}/cases.csv",
+            volumes=plan.shards(CONFIG, CONFIG.sample.cohort, "volumes.zip"),
+            background_cases=f"results/prepare/{CONFIG.sample.background}/cases.csv",
+            background=plan.shards(CONFIG, CONFIG.sample.background, "volumes.zip"),
+        output:
+            settings="results/benchmark/sample/settings.yaml",
+            embeddings="results/benchmark/sample/embeddings.csv",
+            maps="results/benchmark/sample/maps.zip",
+            sentences="results/benchmark/sample/maps.csv",
+            pictures=directory("results/benchmark/sample/pictures"),
+        log:
+            "results/benchmark/sample/log.txt",
+        benchmark:
+            "results/benchmark/sample/benchmark.tsv"
+        conda:
+            "../../environment.yml"
+        params:
+            settings=plan.sample(CONFIG),
+        shell:
+            """
+            echo {params.settings:q} >{output.settings}
+            exec simcrop benchmark {output.settings} >{log} 2>&1
+            """

@@ -1,0 +1,71 @@
+rule prepare:
+    input:
+        expand("results/prepare/{cohort}/cases.csv", cohort=CONFIG.prepare),
+
+
+rule prepare_index:
+    input:
+        record=lambda wc: f"results/acquire/{CONFIG.dataset(wc.cohort)}/record.csv",
+    output:
+        settings="results/prepare/{cohort}/index/settings.yaml",
+        cases="results/prepare/{cohort}/index/cases.csv",
+    log:
+        "results/prepare/{cohort}/index/log.txt",
+    benchmark:
+        "results/prepare/{cohort}/index/benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=plan.index(CONFIG),
+    shell:
+        """
+        echo {params.settings:q} >{output.settings}
+        exec simcrop prepare {output.settings} >{log} 2>&1
+        """
+
+
+rule prepare_volumes:
+    input:
+        cases="results/prepare/{cohort}/index/cases.csv",
+    output:
+        settings="results/prepare/{cohort}/volumes/{shard}/settings.yaml",
+        volumes="results/prepare/{cohort}/volumes/{shard}/volumes.zip",
+        masks="results/prepare/{cohort}/volumes/{shard}/masks.zip",
+        audit="results/prepare/{cohort}/volumes/{shard}/audit.csv",
+    log:
+        "results/prepare/{cohort}/volumes/{shard}/log.txt",
+    benchmark:
+        "results/prepare/{cohort}/volumes/{shard}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=plan.volumes(CONFIG),
+    shell:
+        """
+        echo {params.settings:q} >{output.settings}
+        exec simcrop prepare {output.settings} >{log} 2>&1
+        """
+
+
+rule prepare_collect:
+    input:
+        cases="results/prepare/{cohort}/index/cases.csv",
+        audits=lambda wc: plan.shards(CONFIG, wc.cohort, "audit.csv"),
+    output:
+        settings="results/prepare/{cohort}/settings.yaml",
+        cases="results/prepare/{cohort}/cases.csv",
+        sentences="results/prepare/{cohort}/sentences.csv",
+        audit="results/prepare/{cohort}/audit.csv",
+    log:
+        "results/prepare/{cohort}/log.txt",
+    benchmark:
+        "results/prepare/{cohort}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=plan.collect(CONFIG),
+    shell:
+        """
+        echo {params.settings:q} >{output.settings}
+        exec simcrop prepare {output.settings} >{log} 2>&1
+        """
