@@ -25,7 +25,7 @@ setup: .venv/setup.stamp
 	touch $@
 
 test: setup lint
-	python -m pytest -n 2
+	python -m pytest -n 2 --dist loadgroup
 
 lint: setup
 	ruff check .

@@ -98,12 +98,19 @@ class Config(Strict):
 def load(config: dict[str, Any]) -> Config:
     """Resolve `extends` among the methods and check the whole configuration.
 
+    An entry of null takes away what a file below had under that name.
+
     Raises:
         InputError: with one line a fault, each naming its key.
     """
+    config = dict(config)
+    for section in ("acquire", "prepare", "benchmark"):
+        if isinstance(config.get(section), dict):
+            entries = config[section].items()
+            config[section] = {name: entry for name, entry in entries if entry is not None}
     methods = config.get("methods")
     if isinstance(methods, dict):
-        config = {**config, "methods": {name: _extended(name, methods) for name in methods}}
+        config["methods"] = {name: _extended(name, methods) for name in methods}
     try:
         return Config.model_validate(config)
     except ValidationError as error:

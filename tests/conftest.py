@@ -1,5 +1,6 @@
 """What all tests share: the miniature's configuration and the folder of real data."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,12 @@ def raw_config() -> dict[str, Any]:
     for name in ("methods.yaml", "config.yaml"):
         _lay_over(merged, yaml.safe_load((ROOT / "config" / name).read_text()))
     return merged
+
+
+@pytest.fixture(scope="session")
+def lay_over() -> Callable[[dict[str, Any], dict[str, Any]], None]:
+    """Lays one configuration over another in place, as `--configfile` does."""
+    return _lay_over
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,21 @@ def test_the_shipped_configuration_is_accepted(raw_config):
     ]
 
 
+@pytest.mark.parametrize("name", ["paper.yaml", "sample.yaml"])
+def test_every_configuration_that_lies_over_it_is_accepted(raw_config, lay_over, root, name):
+    lay_over(raw_config, yaml.safe_load((root / "config" / name).read_text()))
+    settings.load(raw_config)
+
+
+def test_the_paper_states_the_published_sizes(raw_config, lay_over, root):
+    lay_over(raw_config, yaml.safe_load((root / "config" / "paper.yaml").read_text()))
+    config = settings.load(raw_config)
+    assert config.pretrain.encoder.tokens == 2744
+    assert config.methods["simcrop"].mask_ratio == 0.75
+    assert config.methods["simcrop"].objectives.report_reconstruction.feed_forward == 1536
+    assert "ct-rate-lesions" not in config.benchmark
+
+
 def test_an_ablation_is_its_parent_but_for_what_it_states(raw_config):
     config = settings.load(raw_config)
     parent, child = config.methods["simcrop"], config.methods["simcrop-no-report"]

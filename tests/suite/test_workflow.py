@@ -1,0 +1,149 @@
+"""The whole workflow on a shrunken configuration, run as a user runs it."""
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TABLES = ("classification", "segmentation", "localisation", "ablation")
+COLUMNS = "benchmark method fraction metric mean low high seeds cases".split()
+
+
+def snakemake(folder: Path, *arguments: str) -> list[str]:
+    """The command line of Snakemake, with the shrunken configuration."""
+    return [
+        *(sys.executable, "-m", "snakemake", "--cores", "1", "--rerun-incomplete"),
+        *("--configfile", "tests/suite/tiny.yaml", *arguments),
+    ]
+
+
+def run(folder: Path, *arguments: str) -> str:
+    """What Snakemake printed; fails with it where Snakemake failed."""
+    done = subprocess.run(
+        snakemake(folder, *arguments), cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    return done.stdout + done.stderr
+
+
+def clone(root: Path, folder: Path) -> Path:
+    """A copy of what the workflow reads."""
+    for name in ("workflow", "config", "tests/suite"):
+        shutil.copytree(root / name, folder / name)
+    shutil.copy(root / "environment.yml", folder)
+    return folder
+
+
+def tables(folder: Path) -> dict[str, bytes]:
+    """The tables, byte for byte."""
+    report = folder / "results" / "report"
+    return {
+        f"{table}.{suffix}": (report / f"{table}.{suffix}").read_bytes()
+        for table in TABLES
+        for suffix in ("csv", "md", "tex")
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which everything was run, undisturbed."""
+    folder = clone(root, tmp_path_factory.mktemp("finished"))
+    run(folder)
+    return folder
+
+
+@pytest.mark.xdist_group("workflow")
+def test_every_table_has_its_columns_and_every_benchmark_its_rows(finished):
+    rows = {}
+    for table in TABLES:
+        with (finished / f"results/report/{table}.csv").open() as file:
+            reader = csv.DictReader(file)
+            rows[table] = list(reader)
+            assert reader.fieldnames == COLUMNS
+    found = {row["benchmark"] for table in TABLES for row in rows[table]}
+    assert found == {
+        *("ct-rate", "radchestct", "cc-ccii", "luna16"),
+        *("luna16-lungs", "btcv", "ct-rate-lesions"),
+    }
+    assert {row["method"] for row in rows["classification"]} == {"random", "simcrop"}
+    assert {row["method"] for row in rows["ablation"]} == {"simcrop", "simcrop-no-report"}
+
+
+@pytest.mark.xdist_group("workflow")
+def test_every_figure_is_there_as_png_and_svg(finished):
+    figures = finished / "results/report/figures"
+    names = {path.stem for path in figures.glob("*.png")}
+    assert names == {path.stem for path in figures.glob("*.svg")}
+    assert names == {
+        *("label_efficiency", "per_label_auroc", "reconstruction"),
+        *("segmentation_luna16-lungs", "segmentation_btcv", "similarity_ct-rate-lesions"),
+    }
+
+
+@pytest.mark.xdist_group("workflow")
+def test_after_a_run_nothing_is_to_be_done(finished):
+    assert "Nothing to be done" in run(finished, "--dry-run")
+
+
+@pytest.mark.xdist_group("workflow")
+def test_a_changed_k_reruns_what_depends_on_it_and_nothing_else(finished):
+    changed = "methods={simcrop: {objectives: {sentence_alignment: {top_k: 7}}}}"
+    plan = run(finished, "--dry-run", "--quiet", "rules", "--config", changed)
+    again = {line.split()[0]: int(line.split()[1]) for line in plan.splitlines() if is_count(line)}
+    assert again == {
+        "all": 1,
+        "pretrain_encoder": 2,  # simcrop and the ablation that extends it
+        "benchmark_classification": 5,
+        "benchmark_segmentation": 2,
+        "benchmark_localisation": 2,
+        "report_table": 4,
+        "report_figures": 1,
+        "total": 17,
+    }
+
+
+@pytest.mark.xdist_group("workflow")
+def test_a_run_repeated_by_hand_from_its_settings_gives_the_same_weights(finished, tmp_path):
+    source = finished / "results/pretrain/simcrop/0"
+    settings = tmp_path / "settings.yaml"
+    shutil.copy(source / "settings.yaml", settings)
+    subprocess.run(
+        [sys.executable, "-m", "simcrop.cli", "pretrain", settings],
+        cwd=finished,
+        check=True,
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    name = "weights.safetensors"
+    assert (tmp_path / name).read_bytes() == (source / name).read_bytes()
+
+
+@pytest.mark.xdist_group("workflow")
+def test_a_run_killed_again_and_again_ends_in_the_same_tables(root, finished, tmp_path):
+    folder = clone(root, tmp_path / "killed")
+    for seconds in (6, 15, 30):
+        process = subprocess.Popen(
+            snakemake(folder),
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        run(folder, "--unlock")
+    run(folder)
+    assert tables(folder) == tables(finished)
+
+
+def is_count(line: str) -> bool:
+    """Whether a line of Snakemake's job table."""
+    parts = line.split()
+    return len(parts) == 2 and parts[1].isdigit()
