@@ -135,6 +135,7 @@ class Segment(Evaluation):
     step: Literal["segmentation"] = "segmentation"
     settings: Segmentation
     masks: list[str]
+    structures: dict[int, str] = Field(min_length=1, description="name of each id in the masks")
 
 
 class Locate(Evaluation):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from simcrop import files
@@ -21,7 +22,8 @@ TEXT = ("case", "cohort", "patient", "scan", "split", "path", "mask", "findings"
 
 # What a dataset's own metadata says of the raw file; empty where the file itself says it.
 #   spacing      "x y z" in mm, in the order of the stored axes
-#   orientation  axis codes such as "LPS", for formats without an affine
+#   orientation  axis codes such as "LPS" of the stored axes, for files without an affine; .npz
+#                and folders of slices are arrays of [slice, row, column]
 #   slope, intercept  HU = slope · stored + intercept, replacing what the header says
 HINTS = ("spacing", "orientation", "slope", "intercept")
 
@@ -35,7 +37,8 @@ def check(table: pd.DataFrame, source: str) -> pd.DataFrame:
     """Return `table` if it keeps the contract.
 
     Raises:
-        InputError: a column is missing or unknown, a case is doubled or a split has no such name.
+        InputError: a column is missing or unknown, a case or patient has no name, a case is
+            doubled, a split has no such name, or a patient stands in two splits.
     """
     known = [*TEXT, *HINTS]
     for column in known:
@@ -46,6 +49,13 @@ def check(table: pd.DataFrame, source: str) -> pd.DataFrame:
     for column in table.columns:
         if column not in known and not column.startswith(LABEL):
             raise InputError(f"{source}: unknown column '{column}'; labels start with '{LABEL}'")
+    for column in ("case", "patient"):
+        empty = np.flatnonzero(table[column] == "")
+        if len(empty):
+            raise InputError(
+                f"{source}: row {empty[0] + 1} ('{table['case'].iloc[empty[0]]}') has no {column}; "
+                "name it"
+            )
     doubled = table["case"][table["case"].duplicated()]
     if len(doubled):
         raise InputError(
@@ -84,5 +94,14 @@ def read(path: str | Path) -> pd.DataFrame:
         raise InputError(f"{path}: no such case table; run the prepare stage first") from None
     for column in table.columns:
         if column.startswith(LABEL):
-            table[column] = pd.to_numeric(table[column].replace("", None)).astype(float)
+            table[column] = _numbers(table, column, str(path))
     return check(table, str(path))
+
+
+def _numbers(table: pd.DataFrame, column: str, source: str) -> pd.Series:
+    numbers = pd.to_numeric(table[column], errors="coerce").astype(float)
+    wrong = table[numbers.isna() & (table[column] != "")]
+    if len(wrong):
+        case, value = wrong.iloc[0][["case", column]]
+        raise InputError(f"{source}: case '{case}' has {column} '{value}'; use 0, 1 or nothing")
+    return numbers

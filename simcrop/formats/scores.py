@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from simcrop import files
+from simcrop.errors import InputError
 
 # scores.json
 #   benchmark, method, seed, task ("classification" | "segmentation" | "localisation")
@@ -26,8 +27,13 @@ def write(path: str | Path, scores: dict[str, Any]) -> None:
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """Read a run's scores."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a run's scores; raises InputError where there are none."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such scores; run that benchmark first") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: not readable as JSON ({error}); run it again") from None
 
 
 def write_predictions(path: str | Path, table: pd.DataFrame) -> None:
@@ -37,6 +43,17 @@ def write_predictions(path: str | Path, table: pd.DataFrame) -> None:
 
 
 def read_predictions(path: str | Path) -> pd.DataFrame:
-    """Read the per-case predictions; names as str, the rest as numbers."""
+    """Read the per-case predictions; names as str, the rest as numbers.
+
+    Raises:
+        InputError: the file or a column that every run's predictions have is missing.
+    """
     names = {"case": str, "patient": str, "lesion": str, "label": str, "sentence": str}
-    return pd.read_csv(path, dtype=names)
+    try:
+        table = pd.read_csv(path, dtype=names, keep_default_na=False, na_values=[""])
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such predictions; run that benchmark again") from None
+    for column in ("fraction", "case", "patient"):
+        if column not in table:
+            raise InputError(f"{path}: column '{column}' is missing; run that benchmark again")
+    return table

@@ -37,5 +37,8 @@ def write(table: pd.DataFrame, path: str | Path) -> None:
 
 def read(path: str | Path) -> pd.DataFrame:
     """Read a sentence table; text columns as str, the others as int."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such sentence table; run the prepare stage first") from None
     return check(table.astype({column: int for column in _NUMBERS if column in table}), str(path))

@@ -67,13 +67,12 @@ class VolumeStore:
         paths = [paths] if isinstance(paths, str | Path) else paths
         self._entries: dict[str, tuple[Path, int]] = {}
         for path in map(Path, paths):
-            with zipfile.ZipFile(path) as archive, path.open("rb") as file:
-                for entry in archive.infolist():
-                    # The local header's name and extra field have lengths of their own.
-                    file.seek(entry.header_offset + 26)
-                    lengths = np.frombuffer(file.read(4), "<u2")
-                    offset = entry.header_offset + 30 + int(lengths.sum())
-                    self._entries[entry.filename.removesuffix(".b2nd")] = (path, offset)
+            try:
+                self._entries |= _entries(path)
+            except (FileNotFoundError, zipfile.BadZipFile) as error:
+                raise InputError(
+                    f"{path}: no readable volume store ({error}); make it anew"
+                ) from None
 
     @property
     def cases(self) -> list[str]:
@@ -102,3 +101,16 @@ class VolumeStore:
                 f"{case}: not in the volume store; was it set aside in the audit?"
             ) from None
         return blosc2.open(str(path), mode="r", offset=offset)
+
+
+def _entries(path: Path) -> dict[str, tuple[Path, int]]:
+    """Where the array of each case begins in a store file."""
+    entries = {}
+    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+        for entry in archive.infolist():
+            # The local header's name and extra field have lengths of their own.
+            file.seek(entry.header_offset + 26)
+            lengths = np.frombuffer(file.read(4), "<u2")
+            offset = entry.header_offset + 30 + int(lengths.sum())
+            entries[entry.filename.removesuffix(".b2nd")] = (path, offset)
+    return entries

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
 def save(path: str | Path, state: "dict[str, torch.Tensor]", settings: dict[str, Any]) -> None:
     """Write a module's `state_dict()` and the JSON-able settings that rebuild it."""
+    import torch
     from safetensors.torch import save_file
 
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    # Cloned, since safetensors refuses tensors that share memory, as tied weights do.
+    state = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in state.items()
+    }
     with files.whole(path) as temporary:
         save_file(state, temporary, metadata={"settings": json.dumps(settings, sort_keys=True)})
 

@@ -1,0 +1,61 @@
+"""One feature vector a case, from a frozen encoder."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+from simcrop.benchmark.encoder import device
+from simcrop.formats.volumes import VolumeStore
+from simcrop.models.inputs import to_input
+from simcrop.models.vit import ViT
+from simcrop.progress import progress
+
+BATCH = 16
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@torch.inference_mode()
+def features(
+    encoder: ViT, shape: tuple[int, int, int], store: VolumeStore, cases: Sequence[str]
+) -> torch.Tensor:
+    """The mean patch token of each case's centre crop, nothing masked: (N, width) on the CPU.
+
+    Args:
+        encoder: in eval mode.
+        shape: voxels of its input.
+        store: volumes in HU.
+        cases: N names.
+    """
+    chunks = [cases[start : start + BATCH] for start in range(0, len(cases), BATCH)]
+
+    def read(chunk: Sequence[str]) -> torch.Tensor:
+        return torch.stack([to_input(store.read(case), shape) for case in chunk])
+
+    vectors = [
+        encoder.features(volumes.to(device()))
+        for volumes in progress(ahead(read, chunks), "features", total=len(chunks))
+    ]
+    return torch.cat(vectors).cpu()
+
+
+def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Like `map`, with the next results computed in threads while the last one is used.
+
+    A job of one thread computes them one after the other.
+    """
+    workers = torch.get_num_threads() - 1
+    if not workers:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting = []
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > workers:
+                yield waiting.pop(0).result()
+        for future in waiting:
+            yield future.result()

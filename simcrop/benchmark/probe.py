@@ -1,0 +1,242 @@
+"""Classification by a linear probe: LayerNorm and Linear on features of the frozen encoder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import average_precision_score
+from torch import Tensor, nn
+
+from simcrop import runs
+from simcrop.benchmark.encoder import load_encoder
+from simcrop.benchmark.features import features
+from simcrop.benchmark.metrics import auroc, defined, mean
+from simcrop.benchmark.partition import digest, fraction_of, require, splits
+from simcrop.benchmark.schedule import warmup_cosine
+from simcrop.errors import InputError
+from simcrop.formats import cases, scores
+from simcrop.formats.volumes import VolumeStore
+from simcrop.progress import progress
+from simcrop.provenance import provenance
+from simcrop.sections import ProbeSchedule
+
+SETTLING = 10  # epochs before training may stop early, as published
+
+
+def classification(run: runs.Classify, out: Path) -> None:
+    """Train a probe at every fraction and score the test cases → scores.json, predictions.csv.
+
+    Raises:
+        InputError: a split is empty, or the labels do not fit the kind of task.
+    """
+    kind = run.settings.kind
+    parts = {name: _labelled(part, kind, run) for name, part in splits(run).items()}
+    require(parts, run, "train", "test")
+    labels, truth = cases.labels(parts["test"]), _targets(parts["test"])
+    encoder, arguments = load_encoder(run.weights)
+    names = [case for part in parts.values() for case in part["case"]]
+    vectors = features(encoder, tuple(arguments["volume"]), VolumeStore(run.volumes), names)
+    row = {case: index for index, case in enumerate(names)}
+
+    def data(table: pd.DataFrame) -> tuple[Tensor, Tensor]:
+        index = [row[case] for case in table["case"]]
+        return vectors[index], torch.tensor(_targets(table), dtype=torch.float32)
+
+    validation, test = data(parts["val"]), data(parts["test"])
+    records, tables = [], []
+    for fraction, schedule in progress(run.settings.fractions.items(), "fractions"):
+        subset = fraction_of(parts["train"], fraction, run.seed)
+        order = digest("probe", run.seed, fraction)
+        head = fit(run, schedule, data(subset), validation, order)
+        predicted = probabilities(head, test[0], kind)
+        records.append(
+            {
+                "fraction": fraction,
+                "metrics": measure(predicted, truth, labels, kind),
+                "train_cases": len(subset),
+                "test_cases": len(parts["test"]),
+            }
+        )
+        tables.append(_predictions(parts["test"], fraction, labels, predicted))
+    scores.write_predictions(out / "predictions.csv", pd.concat(tables))
+    scores.write(
+        out / "scores.json",
+        {
+            "benchmark": run.benchmark,
+            "method": run.method,
+            "seed": run.seed,
+            "task": "classification",
+            "records": records,
+            "undefined": [
+                label
+                for label, column in zip(labels, truth.T, strict=True)
+                if not ((column == 0).any() and (column == 1).any())
+            ],
+            "settings": run.model_dump(mode="json"),
+            "provenance": provenance(),
+        },
+    )
+
+
+def fit(
+    run: runs.Classify,
+    schedule: ProbeSchedule,
+    train: tuple[Tensor, Tensor],
+    validation: tuple[Tensor, Tensor],
+    seed: int,
+) -> nn.Sequential:
+    """The head that does best on validation, looked at after each epoch.
+
+    Training stops early once 10 epochs and the warm-up have passed and the last
+    `schedule.patience` looks brought nothing better. Equal scores are told apart by the loss.
+    Without validation cases the last head is kept.
+
+    Args:
+        run: gives kind, weight decay and gradient clip.
+        schedule: steps, learning rate, warm-up, batch and patience.
+        train, validation: features (N, width) and targets (N, labels).
+        seed: of the order of the cases.
+    """
+    kind = run.settings.kind
+    vectors, targets = train
+    head = nn.Sequential(
+        nn.LayerNorm(vectors.shape[1]), nn.Linear(vectors.shape[1], targets.shape[1])
+    )
+    for parameter in head[1].parameters():
+        nn.init.zeros_(parameter)
+    optimizer = torch.optim.AdamW(
+        head.parameters(), lr=schedule.lr, weight_decay=run.settings.weight_decay
+    )
+    epoch_steps = max(1, len(vectors) // schedule.batch)
+    settled = max(SETTLING * epoch_steps, schedule.warmup)
+    best, best_state, worse = (-np.inf, -np.inf), None, 0
+    for step, index in enumerate(_batches(len(vectors), schedule.batch, schedule.steps, seed), 1):
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.lr * warmup_cosine(step - 1, schedule.steps, schedule.warmup)
+        optimizer.zero_grad()
+        _loss(head(vectors[index]), targets[index], kind).backward()
+        nn.utils.clip_grad_norm_(head.parameters(), run.settings.clip)
+        optimizer.step()
+        if len(validation[0]) and (step % epoch_steps == 0 or step == schedule.steps):
+            score = _validate(head, *validation, kind)
+            worse = 0 if score > best else worse + 1
+            if score > best:
+                best = score
+                best_state = {name: value.clone() for name, value in head.state_dict().items()}
+            if worse >= schedule.patience and step >= settled:
+                break
+    if best_state is not None:
+        head.load_state_dict(best_state)
+    return head
+
+
+def measure(
+    predicted: np.ndarray, targets: np.ndarray, labels: list[str], kind: str
+) -> dict[str, float]:
+    """The metrics of a kind of task; what is not defined is left out.
+
+    Args:
+        predicted: (N, labels), probabilities.
+        targets: (N, labels), 0, 1 or NaN where unknown.
+    """
+    areas = auroc(predicted, targets)
+    metrics = {"auroc": mean(areas)}
+    if kind == "multiclass":
+        metrics["accuracy"] = _accuracy(predicted, targets, kind)
+        return defined(metrics)
+    precisions = np.array(
+        [
+            average_precision_score(column[known], score[known])
+            if (known := ~np.isnan(column)).any() and not np.isnan(area)
+            else np.nan
+            for column, score, area in zip(targets.T, predicted.T, areas, strict=True)
+        ]
+    )
+    metrics["average_precision"] = mean(precisions)
+    if kind == "binary":
+        metrics["accuracy"] = _accuracy(predicted, targets, kind)
+    else:
+        metrics |= {f"auroc:{label}": area for label, area in zip(labels, areas, strict=True)}
+    return defined(metrics)
+
+
+@torch.inference_mode()
+def probabilities(head: nn.Module, vectors: Tensor, kind: str) -> np.ndarray:
+    """(N, width) → (N, labels), float64; each row sums to 1 for `multiclass`."""
+    logits = head(vectors).double()
+    return (logits.softmax(dim=1) if kind == "multiclass" else logits.sigmoid()).numpy()
+
+
+def _labelled(part: pd.DataFrame, kind: str, run: runs.Classify) -> pd.DataFrame:
+    """The cases of a split with a label to learn or to test, checked against the kind of task."""
+    targets = _targets(part)
+    if targets.shape[1] < (2 if kind == "multiclass" else 1) or (
+        kind == "binary" and targets.shape[1] != 1
+    ):
+        raise InputError(
+            f"{run.benchmark}: kind '{kind}' does not fit the {targets.shape[1]} label columns of "
+            f"{run.cases}; mend benchmark.{run.benchmark}.kind"
+        )
+    known = ~np.isnan(targets)
+    kept = known.all(axis=1) if kind == "multiclass" else known.any(axis=1)
+    if kind == "multiclass":
+        wrong = part["case"][kept & (np.nansum(targets, axis=1) != 1)]
+        if len(wrong):
+            raise InputError(
+                f"{run.cases}: case '{wrong.iloc[0]}' is not of exactly one class; mend its labels"
+            )
+    return part[kept].reset_index(drop=True)
+
+
+def _targets(table: pd.DataFrame) -> np.ndarray:
+    return table[[cases.LABEL + label for label in cases.labels(table)]].to_numpy(float)
+
+
+def _batches(count: int, batch: int, steps: int, seed: int) -> Iterator[np.ndarray]:
+    """Cases in a new order every epoch; what does not fill a batch waits for the next order."""
+    rng = np.random.default_rng(seed)
+    done = 0
+    while True:
+        order = rng.permutation(count)
+        for start in range(0, max(1, count - batch + 1), batch):
+            if done == steps:
+                return
+            yield order[start : start + batch]
+            done += 1
+
+
+def _loss(logits: Tensor, targets: Tensor, kind: str) -> Tensor:
+    if kind == "multiclass":
+        return F.cross_entropy(logits, targets)
+    known = ~targets.isnan()
+    return F.binary_cross_entropy_with_logits(logits[known], targets[known])
+
+
+def _validate(head: nn.Module, vectors: Tensor, targets: Tensor, kind: str) -> tuple[float, float]:
+    """The benchmark's metric, 0 where it is not defined, and the negative loss."""
+    with torch.no_grad():
+        loss = float(_loss(head(vectors), targets, kind))
+    predicted, truth = probabilities(head, vectors, kind), targets.numpy()
+    score = (
+        _accuracy(predicted, truth, kind) if kind == "multiclass" else mean(auroc(predicted, truth))
+    )
+    return (0.0 if np.isnan(score) else score), -loss
+
+
+def _accuracy(predicted: np.ndarray, targets: np.ndarray, kind: str) -> float:
+    if kind == "multiclass":
+        return float((predicted.argmax(axis=1) == targets.argmax(axis=1)).mean())
+    return float(((predicted > 0.5) == targets).mean())
+
+
+def _predictions(
+    table: pd.DataFrame, fraction: float, labels: list[str], predicted: np.ndarray
+) -> pd.DataFrame:
+    columns = {f"score:{label}": predicted[:, index] for index, label in enumerate(labels)}
+    truth = {cases.LABEL + label: table[cases.LABEL + label] for label in labels}
+    return pd.DataFrame(
+        {"fraction": fraction, "case": table["case"], "patient": table["patient"]} | columns | truth
+    )

@@ -1,0 +1,44 @@
+"""How much each patch of a volume looks like what a sentence says, by the alignment heads."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from simcrop.benchmark.encoder import device, load_alignment, load_encoder
+from simcrop.formats import text_encoder
+from simcrop.models.inputs import offset, to_input
+
+Triple = tuple[int, int, int]
+
+
+class Matcher:
+    """An encoder, its alignment heads and the text encoder they were trained with, all frozen."""
+
+    def __init__(self, weights: str | Path, text: str | Path) -> None:
+        self.tokenizer, bert = text_encoder.load(text)
+        self.bert = bert.to(device())
+        self.encoder, arguments = load_encoder(weights)
+        self.heads = load_alignment(weights, bert.config.hidden_size)
+        self.shape: Triple = tuple(arguments["volume"])
+        self.patch: Triple = tuple(arguments["patch"])
+
+    @torch.inference_mode()
+    def tokens(self, hu: np.ndarray) -> torch.Tensor:
+        """The patch tokens, (N, width), of the centre of a volume in HU; nothing is masked."""
+        return self.encoder(to_input(hu, self.shape)[None].to(device()))[0, 1:]
+
+    @torch.inference_mode()
+    def maps(self, tokens: torch.Tensor, sentences: list[str]) -> np.ndarray:
+        """The cosine of each sentence with each patch: (S, GX, GY, GZ) float32."""
+        words, mask = text_encoder.encode(self.tokenizer, self.bert, sentences)
+        cosines = self.heads.similarity(tokens[None], words, mask)[0]
+        grid = [edge // size for edge, size in zip(self.shape, self.patch, strict=True)]
+        return cosines.float().cpu().numpy().reshape(-1, *grid)
+
+    def affine(self, affine: np.ndarray, edges: Triple) -> np.ndarray:
+        """The (4, 4) affine from patch indices to the mm of a volume with `affine` and `edges`."""
+        patch = np.array(self.patch, float)
+        to_voxels = np.diag([*patch, 1.0])
+        to_voxels[:3, 3] = np.array(offset(edges, self.shape)) + (patch - 1) / 2
+        return affine @ to_voxels

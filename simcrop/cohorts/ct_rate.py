@@ -1,0 +1,256 @@
+"""CT-RATE: 50,188 chest CTs with reports and 18 labels (Hamamci et al., arXiv 2403.17834).
+
+Source: Hugging Face dataset ibrahimhamamci/CT-RATE, gated, CC BY-NC-SA 4.0, about 12 TB.
+
+Raw layout, below dataset/:
+    {train,valid}[_fixed]/train_1/train_1_a/train_1_a_1.nii.gz   (patient, scan, reconstruction)
+    metadata/{train,validation}_metadata.csv
+    metadata/no_chest_{train,valid}.txt                          (optional)
+    radiology_text_reports/{train,validation}_reports.csv
+    multi_abnormality_labels/{train,valid}_predicted_labels.csv
+Where both train_fixed and train hold a volume, the first is taken.
+
+Labels: 18, predicted from the reports. Splits: the volumes called valid are the test cases, as in
+all published comparisons; the validation cases are to be drawn from the training patients.
+
+Known faults, and what is done here:
+- Reconstructions of a scan are rows of their own: they share `scan` and `patient`.
+- Volumes without a header (spacing 1 mm, identity affine): spacing and orientation are stated from
+  the metadata. The reader uses them only where the header is blank, since the spacings in
+  validation_metadata.csv are wrong in places. Stored axes are taken as column, row and slice
+  (unsure).
+- Volumes of the second version are HU already, but the metadata still give the slope and intercept
+  of the first. They are stated for volumes outside *_fixed whose header is blank (unsure whether
+  this tells all volumes of the first version), and for no other.
+- Head scans among them, listed in no_chest_*.txt, are left out of the table.
+
+The synthetic cohort adds synthetic/lesions.csv (case, lesion, label, side, sentence) and bit masks
+synthetic/lesions/<case>.nii.gz, in which bit lesion - 1 is set where that lesion lies.
+"""
+
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from simcrop import sections
+from simcrop.cohorts import layout
+from simcrop.cohorts.synthetic.lesions import LABELS
+from simcrop.errors import InputError
+from simcrop.formats import cases
+from simcrop.progress import progress
+
+if TYPE_CHECKING:
+    import nibabel
+
+    from simcrop.cohorts.synthetic.case import Case
+
+_KEY = "VolumeName"
+_METADATA = ("RescaleSlope", "RescaleIntercept", "XYSpacing", "ZSpacing", "ImageOrientationPatient")
+_REPORT = ("Findings_EN", "Impressions_EN")
+# The dataset's name of a split, as the folders have it: its name in the CSVs, and ours.
+_SPLITS = {"train": ("train", "train"), "valid": ("validation", "test")}
+_LESIONS = Path(layout.SYNTHETIC, "lesions")
+_ORIENTATIONS = ("LPS", "RAS", "LAS", "RPS", "LPI", "PLS", "ASL")
+
+
+def index(raw: Path, cohort: str) -> pd.DataFrame:
+    """The case table; splits of which nothing is there are left out.
+
+    Raises:
+        InputError: a CSV or a column of it is missing, or a volume is named otherwise.
+    """
+    masks = {path.name for path in (raw / _LESIONS).glob("*.nii.gz")}
+    rows = []
+    for split, (_, ours) in _SPLITS.items():
+        here = [folder for folder in _folders(split) if (raw / folder).is_dir()]
+        metadata = _file(raw, split, "metadata")
+        if here or metadata.exists():
+            rows += _rows(raw, split, ours, here, masks)
+    if not rows:
+        raise InputError(
+            f"{raw / 'dataset'}: neither volumes nor metadata; acquire.ct-rate.folder is "
+            "the folder that holds dataset/"
+        )
+    return layout.case_table(raw, cohort, rows)
+
+
+def _folders(split: str) -> list[str]:
+    return [f"dataset/{split}_fixed", f"dataset/{split}"]
+
+
+def _file(raw: Path, split: str, kind: str) -> Path:
+    name = _SPLITS[split][0]
+    files = {
+        "metadata": f"metadata/{name}_metadata.csv",
+        "no_chest": f"metadata/no_chest_{split}.txt",
+        "reports": f"radiology_text_reports/{name}_reports.csv",
+        "labels": f"multi_abnormality_labels/{split}_predicted_labels.csv",
+    }
+    return raw / "dataset" / files[kind]
+
+
+def _rows(
+    raw: Path, split: str, ours: str, here: list[str], masks: set[str]
+) -> Iterator[dict[str, object]]:
+    metadata = layout.read_csv(_file(raw, split, "metadata"), _KEY, _METADATA)
+    reports = layout.read_csv(_file(raw, split, "reports"), _KEY, _REPORT).to_dict("index")
+    path = _file(raw, split, "labels")
+    marks = layout.labels(path, layout.read_csv(path, _KEY, LABELS)[list(LABELS)])
+    marks = marks.add_prefix(cases.LABEL).to_dict("index")
+    unknown = dict.fromkeys((cases.LABEL + label for label in LABELS), np.nan)
+    no_chest = _file(raw, split, "no_chest")
+    skipped = set(no_chest.read_text(encoding="utf-8").split()) if no_chest.exists() else set()
+    for volume, stated in metadata.to_dict("index").items():
+        case = volume.removesuffix(".nii.gz")
+        parts = case.split("_")
+        if len(parts) != 4:
+            raise InputError(
+                f"{_file(raw, split, 'metadata')}: '{volume}' is not named split_patient_scan_"
+                "reconstruction; take it out"
+            )
+        if skipped & {volume, case}:
+            continue
+        patient, scan = "_".join(parts[:2]), "_".join(parts[:3])
+        inside = f"{patient}/{scan}/{case}.nii.gz"
+        found = [f"{folder}/{inside}" for folder in here if (raw / folder / inside).exists()]
+        file = found[0] if found else f"{(here or _folders(split))[-1]}/{inside}"
+        blank = bool(found) and "_fixed/" not in file and _is_blank(raw / file)
+        report = reports.get(volume, dict.fromkeys(_REPORT, ""))
+        yield {
+            "case": case,
+            "patient": patient,
+            "scan": scan,
+            "split": ours,
+            "path": file,
+            "mask": str(_LESIONS / f"{case}.nii.gz") if f"{case}.nii.gz" in masks else "",
+            "findings": report["Findings_EN"],
+            "impression": report["Impressions_EN"],
+            **_hints(stated, blank),
+            **marks.get(volume, unknown),
+        }
+
+
+def _hints(stated: dict[str, str], blank: bool) -> dict[str, str]:
+    plane, through = _numbers(stated["XYSpacing"]), _numbers(stated["ZSpacing"])
+    hints = {}
+    if plane and len(through) == 1:
+        hints["spacing"] = " ".join(f"{mm:g}" for mm in (plane[0], plane[-1], through[0]))
+    cosines = np.round(_numbers(stated["ImageOrientationPatient"]))
+    if cosines.tolist() == [1, 0, 0, 0, 1, 0]:
+        hints["orientation"] = "LPS"
+    if blank:
+        hints |= {"slope": stated["RescaleSlope"], "intercept": stated["RescaleIntercept"]}
+    return hints
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return np.ravel(json.loads(text)).astype(float).tolist()
+    except ValueError:
+        return []
+
+
+def _is_blank(path: Path) -> bool:
+    """Whether a volume's header says nothing of its geometry; an unreadable one is not judged."""
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
+    try:
+        image = nibabel.load(path)
+    except (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError):
+        return False
+    coded = image.header["qform_code"] > 0 or image.header["sform_code"] > 0
+    return not coded or np.array_equal(np.abs(image.affine), np.eye(4))
+
+
+def make(raw: Path, settings: sections.Synthetic, seed: int) -> None:
+    """Write a synthetic cohort, four fifths of it for training.
+
+    Some scans have two reconstructions, some patients two scans. Volumes are stored in several
+    orientations; some as HU, some with an intercept in the header, some without any header.
+    """
+    from simcrop.cohorts.synthetic import case, space
+
+    train = round(0.8 * settings.cases)
+    counts = {"train": train, "valid": settings.cases - train}
+    tables: dict[str, list[dict[str, object]]] = {}
+    lesions = []
+    visits = [visit for split, count in counts.items() for visit in _visits(split, count, seed)]
+    for split, patient, scan, number in progress(visits, "ct-rate"):
+        name = f"{scan}_{number}"
+        rng = space.generator(seed, f"{name}/storage")
+        grid = space.field_like(rng, settings.spacing)
+        drawn = case.draw(scan, seed, settings, grid, patient=patient, reconstruction=number)
+        file = f"{name}.nii.gz"
+        image, mask = _stored(drawn, rng)
+        layout.write_nifti(raw / "dataset" / split / patient / scan / file, image)
+        layout.write_nifti(raw / _LESIONS / file, mask)
+        for lesion in drawn.lesions:
+            lesions.append((name, lesion.number, lesion.label, lesion.side, lesion.sentence))
+        tabled = {
+            "metadata": {
+                "RescaleSlope": 1,
+                "RescaleIntercept": -1024,
+                "XYSpacing": str([*grid.spacing[:2]]),
+                "ZSpacing": grid.spacing[2],
+                "ImagePositionPatient": str(
+                    [-grid.affine[0, 3], -grid.affine[1, 3], grid.affine[2, 3]]
+                ),
+                "ImageOrientationPatient": "[1.0, 0.0, 0.0, 0.0, 1.0, 0.0]",
+            },
+            "reports": {
+                "ClinicalInformation_EN": "Synthetic case.",
+                "Technique_EN": "Drawn, not scanned.",
+                "Findings_EN": drawn.findings,
+                "Impressions_EN": drawn.impression,
+            },
+            "labels": drawn.labels,
+        }
+        for kind, row in tabled.items():
+            path = _file(raw, split, kind)
+            tables.setdefault(str(path), []).append({_KEY: file, **row})
+    for path, rows in tables.items():
+        layout.write_csv(Path(path), pd.DataFrame(rows))
+    columns = ["case", "lesion", "label", "side", "sentence"]
+    layout.write_csv(raw / f"{_LESIONS}.csv", pd.DataFrame(lesions, columns=columns))
+
+
+def _visits(split: str, count: int, seed: int) -> list[tuple[str, str, str, int]]:
+    """`count` volumes of a split: (split, patient, scan, number of the reconstruction)."""
+    from simcrop.cohorts.synthetic.space import generator
+
+    visits = []
+    patient = 0
+    while len(visits) < count:
+        patient += 1
+        name = f"{split}_{patient}"
+        rng = generator(seed, f"{name}/visits")
+        for scan in "ab"[: 1 + (rng.random() < 0.1)]:
+            for number in range(1, 2 + (rng.random() < 0.15)):
+                visits.append((split, name, f"{name}_{scan}", number))
+    return visits[:count]
+
+
+def _stored(
+    drawn: "Case", rng: np.random.Generator
+) -> "tuple[nibabel.Nifti1Image, nibabel.Nifti1Image]":
+    """A case's volume and lesion mask, as one of the many ways of storing has them."""
+    import nibabel
+
+    way, codes = rng.random(), rng.choice(_ORIENTATIONS)
+    if way < 0.1:
+        arrays = (drawn.volume + np.int16(1024), drawn.lesion_mask)
+        images = (layout.oriented(array, drawn.grid.affine, "LPS") for array in arrays)
+        return tuple(nibabel.Nifti1Image(image.dataobj, np.eye(4)) for image in images)
+    mask = layout.oriented(drawn.lesion_mask, drawn.grid.affine, codes)
+    if way < 0.5:
+        return layout.oriented(drawn.volume, drawn.grid.affine, codes), mask
+    image = layout.oriented(drawn.volume + np.int16(1024), drawn.grid.affine, codes)
+    image.header.set_slope_inter(1, -1024)
+    return image, mask

@@ -1,0 +1,26 @@
+"""Fixed sine and cosine positions of patches that encode all three axes."""
+
+import torch
+from torch import Tensor
+
+Triple = tuple[int, int, int]
+
+
+def positions(grid: Triple, width: int) -> Tensor:
+    """The positions of a grid of patches.
+
+    The width is divided over x, y and z: `2 * (width // 6)` channels an axis, the first half sines
+    and the second cosines of the index times frequencies from 1 down to 1/10000, geometric, as in
+    "Attention Is All You Need". What is left of the width, at most five channels, is zero.
+
+    Returns:
+        (N, width), float64, patches in the order of `patches.patchify`.
+    """
+    count = width // 6
+    frequencies = 10000.0 ** -(torch.arange(count, dtype=torch.float64) / max(count, 1))
+    axes = []
+    for index in torch.meshgrid(*(torch.arange(edge) for edge in grid), indexing="ij"):
+        angles = index.reshape(-1, 1) * frequencies
+        axes += [angles.sin(), angles.cos()]
+    rest = torch.zeros(len(axes[0]), width - 6 * count, dtype=torch.float64)
+    return torch.cat([*axes, rest], dim=1)

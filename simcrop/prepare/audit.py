@@ -1,0 +1,76 @@
+"""What is recorded of every scan, and what a chest CT in HU cannot be."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from nibabel import orientations
+
+from simcrop.errors import InputError
+from simcrop.prepare.readers import Volume
+
+#   reason   why the case is set aside; empty where it is usable
+#   note     what is odd about a usable case
+#   raw_…    of the file; shape and HU are those of the resampled volume
+COLUMNS = ("case", "reason", "note", "raw_shape", "raw_spacing", "raw_orientation", "shape")
+COLUMNS += ("hu_min", "hu_median", "hu_max")
+
+_EXTENT = (30, 3000)
+_AIR_BELOW = -300
+_TISSUE_ABOVE = -300
+
+
+def raw(scan: Volume, hints: Mapping[str, str]) -> dict[str, str]:
+    """The raw columns of a scan's row, with a note where header and metadata disagree on spacing.
+
+    Raises:
+        InputError: the scan spans less than 30 mm or more than 3 m along an axis.
+    """
+    extent = scan.spacing * scan.array.shape
+    if extent.min() < _EXTENT[0] or extent.max() > _EXTENT[1]:
+        raise InputError(
+            f"spans {_text(extent)} mm at a spacing of {_text(scan.spacing)} mm, "
+            "which no chest does; mend the spacing"
+        )
+    stated = hints["spacing"]
+    agrees = not stated or _is_spacing(stated, scan.spacing)
+    return {
+        "raw_shape": _text(scan.array.shape),
+        "raw_spacing": _text(scan.spacing),
+        "raw_orientation": "".join(orientations.aff2axcodes(scan.affine)),
+        "note": "" if agrees else f"metadata say spacing {stated}; the header's is used",
+    }
+
+
+def resampled(volume: Volume) -> dict[str, str]:
+    """The columns of the resampled volume in a scan's row.
+
+    Raises:
+        InputError: no voxel is as low as air or too few are as high as tissue, so it is not in HU.
+    """
+    low, median, upper, high = np.percentile(volume.array, [0, 50, 99, 100])
+    if low > _AIR_BELOW:
+        raise InputError(f"lowest voxel {low:.0f}, so not in HU; state slope and intercept")
+    if upper < _TISSUE_ABOVE:
+        raise InputError(
+            f"99 % of the voxels lie below {upper:.0f}, so not in HU; "
+            "was the intercept applied twice? State slope and intercept"
+        )
+    return {
+        "shape": _text(volume.array.shape),
+        "hu_min": f"{low:.0f}",
+        "hu_median": f"{median:.0f}",
+        "hu_max": f"{high:.0f}",
+    }
+
+
+def _is_spacing(stated: str, spacing: np.ndarray) -> bool:
+    """Whether `stated` gives `spacing` to 1 %; metadata need not know the order of stored axes."""
+    try:
+        numbers = sorted(map(float, stated.split()))
+    except ValueError:
+        return False
+    return len(numbers) == 3 and np.allclose(numbers, sorted(spacing), rtol=0.01)
+
+
+def _text(numbers: Sequence[float]) -> str:
+    return " ".join(f"{number:.4g}" for number in numbers)

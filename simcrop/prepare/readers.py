@@ -1,0 +1,243 @@
+"""Raw volumes and masks of every format into one: an array in HU and its affine.
+
+What a file does not say is taken from the hints of the case table, and never guessed.
+"""
+
+import gzip
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from simcrop.errors import InputError
+
+_PICTURES = (".png", ".jpg", ".jpeg")
+_SITK = (".mhd", ".mha", ".nrrd")
+_AXES = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A scan or a mask.
+
+    array: (I, J, K); HU as int16 or float32, masks of an integer type
+    affine: (4, 4) float64, voxel index → RAS mm; may be oblique or left-handed
+    """
+
+    array: np.ndarray
+    affine: np.ndarray
+
+    @property
+    def spacing(self) -> np.ndarray:
+        """(3,) mm between voxel centres along the stored axes."""
+        return np.linalg.norm(self.affine[:3, :3], axis=0)
+
+
+def read(path: Path, hints: Mapping[str, str]) -> Volume:
+    """Read a CT: .nii, .nii.gz, .mhd, .mha, .nrrd, .npz (key `ct`) or a folder of PNG slices.
+
+    `hints` holds the strings `spacing`, `orientation`, `slope`, `intercept` of the case table. The
+    first two describe .npz files and folders, both of them arrays of [slice, row, column], and
+    files whose header is blank; where a header states its geometry, that holds. Slope and intercept
+    replace the header's. Pictures in a folder are taken in natural order of their names.
+
+    Raises:
+        InputError: the file is missing or damaged, its geometry is unknown, or it cannot be a CT.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such file; fetch it again or take the case out of the index")
+    if path.is_dir():
+        array, affine = _read_pictures(path), None
+    elif path.name.lower().endswith((".nii", ".nii.gz")):
+        array, affine = _read_nifti(path, scaled=not hints["slope"] and not hints["intercept"])
+    elif path.suffix.lower() in _SITK:
+        array, affine = _read_sitk(path)
+    elif path.suffix.lower() == ".npz":
+        array, affine = _read_npz(path), None
+    else:
+        raise InputError(f"{path}: unknown format; convert it to .nii.gz")
+    _check_array(path, array)
+    if affine is None:
+        affine = _hinted_affine(path, hints)
+    _check_affine(path, affine)
+    return Volume(_hounsfield(path, array, hints), affine)
+
+
+def read_mask(path: Path, like: Volume) -> Volume:
+    """Read a voxel mask (.nii, .nii.gz, .mhd, .mha, .nrrd) as int32, ignoring any scaling.
+
+    A mask with a blank header takes the affine of `like`, its scan, where their shapes are equal.
+
+    Raises:
+        InputError: the file is missing or damaged, holds other than integers, has no geometry or
+            lies elsewhere than its scan.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: no such mask; fetch it again or take it out of the index")
+    if path.suffix.lower() in _SITK:
+        array, affine = _read_sitk(path)
+    else:
+        array, affine = _read_nifti(path, scaled=False)
+    _check_shape(path, array)
+    if affine is None and array.shape == like.array.shape:
+        affine = like.affine
+    if affine is None:
+        raise InputError(f"{path}: blank header, and not of its scan's shape; mend the header")
+    _check_affine(path, affine)
+    centre = affine @ [*(np.array(array.shape) - 1) / 2, 1]
+    voxel = (np.linalg.inv(like.affine) @ centre)[:3]
+    if (voxel < 0).any() or (voxel > like.array.shape).any():
+        raise InputError(f"{path}: its middle lies outside of its scan; mend the header")
+    whole = array.astype(np.int32)
+    if not np.array_equal(whole, array):
+        raise InputError(f"{path}: holds values that are no 32-bit integers; give a label mask")
+    return Volume(whole, affine)
+
+
+@contextmanager
+def _decoding(path: Path) -> Iterator[None]:
+    """Whatever a decoding library makes of a damaged file becomes an InputError."""
+    try:
+        yield
+    except Exception as error:  # each library has kinds of its own
+        reason = " ".join(str(error).split())[-200:]
+        raise InputError(f"{path}: cannot be read ({reason}); fetch it again") from error
+
+
+def _read_nifti(path: Path, scaled: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    import nibabel
+
+    open_ = gzip.open if path.suffix.lower() == ".gz" else open
+    with _decoding(path), open_(path, "rb") as stream:
+        image = nibabel.Nifti1Image.from_stream(stream)
+        proxy = image.dataobj
+        if scaled and (proxy.slope, proxy.inter) != (1, 0):
+            array = image.get_fdata(dtype=np.float32, caching="unchanged")
+        else:
+            array = np.asarray(proxy.get_unscaled())
+        stream.read()  # gzip compares its checksum only at the end
+    stated = image.header["qform_code"] > 0 or image.header["sform_code"] > 0
+    return array, None if not stated or _is_blank(image.affine) else image.affine
+
+
+def _read_sitk(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    import SimpleITK as sitk
+
+    with _decoding(path):
+        image = sitk.ReadImage(str(path))
+    array = sitk.GetArrayFromImage(image).T
+    _check_shape(path, array)
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    affine[:3, 3] = image.GetOrigin()
+    affine = np.diag([-1, -1, 1, 1]) @ affine
+    return array, None if _is_blank(affine) else affine
+
+
+def _read_npz(path: Path) -> np.ndarray:
+    with _decoding(path), np.load(path, allow_pickle=False) as archive:
+        return archive["ct"]
+
+
+def _read_pictures(path: Path) -> np.ndarray:
+    from PIL import Image
+
+    files = [file for file in path.iterdir() if file.suffix.lower() in _PICTURES]
+    slices = []
+    for file in sorted(files, key=_natural):
+        with _decoding(file), Image.open(file) as image:
+            grey = image.mode == "L" or image.mode.startswith("I")
+            slices.append(np.asarray(image if grey else image.convert("L")))
+        if slices[-1].shape != slices[0].shape:
+            raise InputError(
+                f"{file}: {slices[-1].shape} pixels, but {slices[0].shape} in the first slice; "
+                "remove what does not belong to the series"
+            )
+    if not slices:
+        raise InputError(f"{path}: a folder without PNG slices; fetch it again")
+    return np.stack(slices)
+
+
+def _natural(file: Path) -> list[tuple[int, str]]:
+    """Orders slice2 before slice10."""
+    parts = re.findall(r"\d+|\D+", file.stem)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _is_blank(affine: np.ndarray) -> bool:
+    """Whether an affine is what libraries write when they know nothing: 1 mm, from the origin."""
+    return np.array_equal(np.abs(affine), np.eye(4))
+
+
+def _hinted_affine(path: Path, hints: Mapping[str, str]) -> np.ndarray:
+    """The affine of an array whose axes run as `orientation` says, its first voxel at 0."""
+    for hint in ("spacing", "orientation"):
+        if not hints[hint]:
+            raise InputError(
+                f"{path}: {hint} is stated neither in the file nor in the dataset's metadata; "
+                "add it to the metadata or exclude the case"
+            )
+    spacing = [_number(path, "spacing", part) for part in hints["spacing"].split()]
+    axes = [_AXES.get(code) for code in hints["orientation"]]
+    affine = np.diag([0.0, 0.0, 0.0, 1.0])
+    if len(spacing) == len(axes) == 3 and None not in axes and min(spacing) > 0:
+        for stored, (axis, sign) in enumerate(axes):
+            affine[axis, stored] = sign * spacing[stored]
+    if not affine.any(axis=0).all() or not affine.any(axis=1).all():
+        raise InputError(
+            f"{path}: spacing '{hints['spacing']}' and orientation '{hints['orientation']}' in the "
+            "dataset's metadata; state three numbers above 0 in mm and axis codes such as LPS"
+        )
+    return affine
+
+
+def _number(path: Path, name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(
+            f"{path}: {name} '{text}' in the dataset's metadata is no number; mend it there"
+        ) from None
+
+
+def _hounsfield(path: Path, array: np.ndarray, hints: Mapping[str, str]) -> np.ndarray:
+    if hints["slope"] or hints["intercept"]:
+        slope = _number(path, "slope", hints["slope"] or "1")
+        intercept = _number(path, "intercept", hints["intercept"] or "0")
+        return array * np.float32(slope) + np.float32(intercept)
+    limits = np.iinfo(np.int16)
+    if array.dtype.kind in "iu" and limits.min <= array.min() and array.max() <= limits.max:
+        return array.astype(np.int16, copy=False)
+    return array.astype(np.float32, copy=False)
+
+
+def _check_shape(path: Path, array: np.ndarray) -> None:
+    if array.ndim != 3:
+        raise InputError(f"{path}: {array.ndim}-dimensional; give one volume a file")
+    if min(array.shape) < 3:
+        shape = " x ".join(map(str, array.shape))
+        raise InputError(f"{path}: {shape} voxels; fewer than 3 along an axis is no volume")
+    if array.dtype.kind not in "iuf":
+        raise InputError(f"{path}: voxels of type {array.dtype}; give one number a voxel")
+
+
+def _check_array(path: Path, array: np.ndarray) -> None:
+    _check_shape(path, array)
+    low, high = array.min(), array.max()
+    if not np.isfinite([low, high]).all():
+        raise InputError(
+            f"{path}: holds NaN or infinite voxels; fetch it again or exclude the case"
+        )
+    if low == high:
+        raise InputError(f"{path}: every voxel is {low}; fetch it again or exclude the case")
+
+
+def _check_affine(path: Path, affine: np.ndarray) -> None:
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.isfinite(affine).all() or spacing.min() <= 0:
+        raise InputError(f"{path}: spacing {spacing} mm; mend the header or the metadata")
+    if abs(np.linalg.det(affine[:3, :3])) < 1e-6 * spacing.prod():
+        raise InputError(f"{path}: two of its axes run in one direction; mend the header")

@@ -1,0 +1,176 @@
+"""The steps of `prepare`: index the raw layout, resample a shard of volumes, collect the shards."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from simcrop import cohorts, files, runs
+from simcrop.errors import InputError
+from simcrop.formats import cases
+from simcrop.formats import sentences as sentence_table
+from simcrop.prepare import sentences, splits
+from simcrop.progress import progress
+
+if TYPE_CHECKING:
+    from simcrop.prepare.readers import Volume
+
+
+def index(run: runs.Index, out: Path) -> None:
+    """Write cases.csv: every scan that the dataset lists, each with its split.
+
+    Raises:
+        InputError: the raw folder is missing or holds no case.
+    """
+    if not Path(run.raw).is_dir():
+        raise InputError(f"{run.raw}: no such folder; run the acquire stage or mend its path")
+    dataset = cohorts.get(run.dataset)
+    table = dataset.index(Path(run.raw), run.cohort)
+    if table.empty:
+        raise InputError(f"{run.raw}: no case of {run.dataset} found; compare docs/data.md")
+    if getattr(dataset, "SPLITS", True):
+        table = splits.assign(table, run.settings.validation, run.settings.test, run.seed)
+    cases.write(table, out / "cases.csv")
+
+
+def volumes(run: runs.Volumes, out: Path) -> None:
+    """Write volumes.zip, masks.zip and audit.csv of one shard.
+
+    A case that cannot be used is set aside with its reason in the audit, and the run goes on.
+    Row i of the case table belongs to shard i modulo the number of shards. Masks are empty where
+    the dataset has none.
+    """
+    # Imported here, since neither of the other steps needs the libraries behind them.
+    from simcrop.formats.volumes import VolumeWriter
+    from simcrop.prepare import audit
+
+    table = cases.read(run.cases).iloc[run.shard :: run.settings.shards]
+    table = table[table["path"] != ""].to_dict("records")
+    rows = []
+    with (
+        VolumeWriter(out / "volumes.zip") as volume_store,
+        VolumeWriter(out / "masks.zip") as mask_store,
+    ):
+        for case in progress(table, f"{run.cohort} volumes", total=len(table)):
+            try:
+                volume, mask, found = _prepared(case, run)
+            except InputError as error:
+                rows.append({"case": case["case"], "reason": str(error)})
+                continue
+            rows.append({"case": case["case"], **found})
+            volume_store.add(case["case"], volume.array, volume.affine)
+            if mask is not None:
+                mask_store.add(case["case"], mask, volume.affine)
+    _write(pd.DataFrame(rows, columns=audit.COLUMNS), out / "audit.csv")
+
+
+def collect(run: runs.Collect, out: Path) -> None:
+    """Write cases.csv of the usable cases, their sentences.csv, and audit.csv of all cases.
+
+    Reports without a volume stay. An empty report is a note in the audit.
+
+    Raises:
+        InputError: a shard is missing, more cases are set aside than max_set_aside, or a cohort
+            with splits is left without test cases.
+    """
+    table = cases.read(run.cases)
+    shards = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in run.audits]
+    audit = pd.concat(shards).set_index("case")
+    scans = table["path"] != ""
+    missing = table["case"][scans & ~table["case"].isin(audit.index)]
+    if len(missing):
+        raise InputError(
+            f"{run.cohort}: case '{missing.iloc[0]}' is in no shard's audit; prepare them again"
+        )
+    audit = audit.reindex(table["case"], fill_value="").reset_index()
+    bad = (audit["reason"] != "").to_numpy()
+    _check_share(run, audit[bad], int(scans.sum()))
+    usable = table[~bad]
+    if (table["split"] != "").any():
+        _check_test(run, table, usable)
+    notes = [audit["note"], table["path"].map(lambda path: "" if path else "no volume")]
+    notes += _report_notes(table)
+    audit["note"] = ["; ".join(filter(None, row)) for row in zip(*notes, strict=True)]
+    cases.write(usable, out / "cases.csv")
+    sentence_table.write(_sentences(usable), out / "sentences.csv")
+    _write(audit, out / "audit.csv")
+
+
+def _prepared(
+    case: dict[str, str], run: runs.Volumes
+) -> "tuple[Volume, np.ndarray | None, dict[str, str]]":
+    """A case's resampled volume, its mask on the same grid if it has one, and its audit."""
+    from simcrop.prepare import audit, readers, resample
+
+    scan = readers.read(Path(run.raw) / case["path"], case)
+    found = audit.raw(scan, case)
+    volume = resample.resample(scan, run.settings.spacing)
+    found |= audit.resampled(volume)
+    if not case["mask"]:
+        return volume, None, found
+    mask = readers.read_mask(Path(run.raw) / case["mask"], like=scan)
+    mask = resample.onto(mask, volume.array.shape, volume.affine, order=0)
+    return volume, _structures(mask.array, run.dataset, case["mask"]), found
+
+
+def _structures(mask: np.ndarray, dataset: str, path: str) -> np.ndarray:
+    """A raw mask as the store wants it: uint8 structure ids, or int32 bits where there are none."""
+    cohort = cohorts.get(dataset)
+    codes = getattr(cohort, "MASK_CODES", None)
+    if codes is None and not hasattr(cohort, "STRUCTURES"):
+        return mask
+    codes = codes or {code: code for code in range(1, 256)}
+    unknown = sorted(set(np.unique(mask).tolist()) - {0, *codes})
+    if unknown:
+        raise InputError(f"{path}: holds code {unknown[0]}, which {dataset} does not have")
+    ids = np.zeros(mask.shape, np.uint8)
+    for code, structure in codes.items():
+        ids[mask == code] = structure
+    return ids
+
+
+def _check_share(run: runs.Collect, bad: pd.DataFrame, total: int) -> None:
+    listed = [f"  {row.case}: {row.reason}" for row in bad.head(5).itertuples()]
+    if len(bad) > run.settings.max_set_aside * total:
+        raise InputError(
+            f"{run.cohort}: {len(bad)} of {total} scans are set aside, more than "
+            f"prepare.{run.cohort}.max_set_aside = {run.settings.max_set_aside} of them; mend them "
+            "or raise it. The first of them:\n" + "\n".join(listed)
+        )
+    print(f"{run.cohort}: {total - len(bad)} of {total} scans usable", *listed, sep="\n")
+
+
+def _check_test(run: runs.Collect, table: pd.DataFrame, usable: pd.DataFrame) -> None:
+    listed, left = ((t[t["path"] != ""]["split"] == "test").sum() for t in (table, usable))
+    if not left:
+        raise InputError(
+            f"{run.cohort}: needs test cases, but of {listed} scans listed for testing none is "
+            "usable; see the audits of its shards"
+        )
+
+
+def _report_notes(table: pd.DataFrame) -> list[pd.Series]:
+    """A note for every section that a report leaves out and other reports of the cohort have."""
+    notes = []
+    for section in sentence_table.SECTIONS:
+        given = table[section].map(sentences.given)
+        if given.any():
+            notes.append(given.map({True: "", False: f"no {section}"}))
+    return notes
+
+
+def _sentences(table: pd.DataFrame) -> pd.DataFrame:
+    rows = [
+        (case, section, order, *sentence)
+        for case, *texts in table[["case", *sentence_table.SECTIONS]].itertuples(index=False)
+        for section, text in zip(sentence_table.SECTIONS, texts, strict=True)
+        if sentences.given(text)
+        for order, sentence in enumerate(sentences.split(text))
+    ]
+    return pd.DataFrame(rows, columns=sentence_table.COLUMNS)
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    with files.whole(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")

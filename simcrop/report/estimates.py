@@ -1,0 +1,75 @@
+"""From the runs' predictions to estimates: one row a benchmark, method, fraction and metric."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from simcrop import runs
+from simcrop.errors import InputError
+from simcrop.formats import scores
+from simcrop.report.statistics import metrics, resample_weights, summary
+
+COLUMNS = (
+    *("benchmark", "method", "fraction", "metric"),
+    *("mean", "low", "high", "seeds", "cases"),
+)
+
+
+def read_scores(run: runs.Table) -> list[tuple[Path, dict[str, Any]]]:
+    """Each run's scores and the folder they lie in, by benchmark and method in order of titles.
+
+    Raises:
+        InputError: a file is missing, or its benchmark or method has no title.
+    """
+    read = [(Path(path).parent, scores.read(path)) for path in run.scores]
+    order = {key: position for position, key in enumerate(run.titles)}
+    for folder, found in read:
+        for key in ("benchmark", "method"):
+            if found[key] not in order:
+                raise InputError(f"{folder}: {key} '{found[key]}' is not in the report's titles")
+    return sorted(read, key=lambda r: (order[r[1]["benchmark"]], order[r[1]["method"]], r[0]))
+
+
+def estimate(run: runs.Table, read: list[tuple[Path, dict[str, Any]]]) -> pd.DataFrame:
+    """Mean over seeds and bootstrap interval of every metric, in the order of `read`.
+
+    Returns:
+        COLUMNS and `task`; values in [0, 1], NaN where a metric is not defined.
+
+    Raises:
+        InputError: predictions are missing, or runs of one benchmark hold different test cases.
+    """
+    rows = []
+    for benchmark in dict.fromkeys(found["benchmark"] for _, found in read):
+        ours = [(folder, found) for folder, found in read if found["benchmark"] == benchmark]
+        values: dict[tuple[str, float, str], list[np.ndarray]] = {}
+        expected = weights = None
+        for folder, found in ours:
+            path = folder / "predictions.csv"
+            table = scores.read_predictions(path)
+            kind = found["settings"]["settings"].get("kind", "")
+            for fraction, part in table.groupby("fraction"):
+                part = part.sort_values(_keys(part), kind="stable")
+                if expected is None:
+                    expected = part[_keys(part)].to_numpy()
+                    patients = part["patient"].fillna(part["case"]).to_numpy(str)
+                    resamples = run.settings.resamples
+                    weights = resample_weights(patients, resamples, benchmark, run.seed)
+                elif not np.array_equal(part[_keys(part)].to_numpy(), expected):
+                    raise InputError(
+                        f"{path}: at fraction {fraction:g} the test cases are not those of "
+                        f"{ours[0][0]}; methods are compared on the same cases, so run both again"
+                    )
+                for metric, value in metrics(part, found["task"], kind, weights).items():
+                    values.setdefault((found["method"], fraction, metric), []).append(value)
+        task, cases = ours[0][1]["task"], len(np.unique(expected[:, 0].astype(str)))
+        for (method, fraction, metric), seeds in values.items():
+            triple = summary(seeds, run.settings.confidence)
+            rows.append((benchmark, method, fraction, metric, *triple, len(seeds), cases, task))
+    return pd.DataFrame(rows, columns=[*COLUMNS, "task"])
+
+
+def _keys(table: pd.DataFrame) -> list[str]:
+    return [column for column in ("case", "lesion") if column in table]

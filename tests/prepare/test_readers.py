@@ -1,0 +1,351 @@
+"""Every raw format reads into the same HU and affine, and every damaged file says what is wrong."""
+
+import gzip
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from PIL import Image
+
+from simcrop.errors import InputError
+from simcrop.prepare.readers import Volume, read, read_mask
+
+NONE = {"spacing": "", "orientation": "", "slope": "", "intercept": ""}
+SPACING = np.array([2.0, 3.0, 5.0])
+LAS = np.diag([-2.0, 3.0, 5.0, 1.0])
+LAS[:3, 3] = [10, 20, -30]
+
+
+@pytest.fixture
+def hu() -> np.ndarray:
+    """(I, J, K) = (6, 5, 4), int16, no two voxels alike."""
+    return np.arange(-60, 60, dtype=np.int16).reshape(6, 5, 4) * 10
+
+
+def nifti(path: Path, array: np.ndarray, affine: np.ndarray = LAS) -> Path:
+    nibabel.save(nibabel.Nifti1Image(array, affine), path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_a_nifti_reads_as_stored(tmp_path, hu, suffix):
+    volume = read(nifti(tmp_path / f"a{suffix}", hu), NONE)
+    assert np.array_equal(volume.array, hu)
+    assert np.allclose(volume.affine, LAS)
+    assert np.allclose(volume.spacing, SPACING)
+
+
+def test_the_slope_and_intercept_of_a_nifti_header_are_honoured(tmp_path, hu):
+    image = nibabel.Nifti1Image((hu // 2 + 512).astype(np.int16), LAS)
+    image.header.set_slope_inter(2, -1024)
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    stored = np.asarray(nibabel.load(tmp_path / "a.nii.gz").dataobj.get_unscaled())
+    assert stored.min() == hu.min() // 2 + 512, "the test's own file is not scaled"
+    volume = read(tmp_path / "a.nii.gz", NONE)
+    assert volume.array.dtype == np.float32
+    assert np.array_equal(volume.array, hu)
+
+
+def test_hinted_slope_and_intercept_replace_those_of_the_header(tmp_path, hu):
+    image = nibabel.Nifti1Image(hu, LAS)
+    image.header.set_slope_inter(7, 99)
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    volume = read(tmp_path / "a.nii.gz", {**NONE, "slope": "2", "intercept": "-1000"})
+    assert np.array_equal(volume.array, hu.astype(float) * 2 - 1000)
+
+
+@pytest.mark.parametrize("suffix", [".mhd", ".mha", ".nrrd"])
+def test_itk_formats_come_from_lps_to_ras(tmp_path, hu, suffix):
+    image = sitk.GetImageFromArray(hu.T)
+    image.SetSpacing(SPACING.tolist())
+    image.SetOrigin([10, -20, -30])
+    image.SetDirection([1, 0, 0, 0, -1, 0, 0, 0, 1])
+    sitk.WriteImage(image, str(tmp_path / f"a{suffix}"))
+    volume = read(tmp_path / f"a{suffix}", NONE)
+    assert np.array_equal(volume.array, hu)
+    # The patient's left is -x in RAS and +x in LPS; ITK itself says where a voxel lies.
+    for voxel in [(0, 0, 0), (5, 4, 3), (1, 3, 2)]:
+        lps = np.array(image.TransformIndexToPhysicalPoint(voxel))
+        assert np.allclose((volume.affine @ [*voxel, 1])[:3], lps * [-1, -1, 1])
+
+
+def test_an_oblique_itk_direction_is_kept(tmp_path, hu):
+    tilt = np.radians(20)
+    direction = [1, 0, 0, 0, np.cos(tilt), -np.sin(tilt), 0, np.sin(tilt), np.cos(tilt)]
+    image = sitk.GetImageFromArray(hu.T)
+    image.SetSpacing(SPACING.tolist())
+    image.SetDirection(direction)
+    sitk.WriteImage(image, str(tmp_path / "a.mha"))
+    volume = read(tmp_path / "a.mha", NONE)
+    lps = np.array(image.TransformIndexToPhysicalPoint((5, 4, 3)))
+    assert np.allclose((volume.affine @ [5, 4, 3, 1])[:3], lps * [-1, -1, 1])
+
+
+# Stored [slice, row, column], head first, front first, the patient's right first.
+HINTS = {**NONE, "spacing": "5 3 2", "orientation": "IPL"}
+IPL = [[0, 0, -2, 0], [0, -3, 0, 0], [-5, 0, 0, 0], [0, 0, 0, 1]]
+
+
+def test_an_npz_takes_its_geometry_from_the_hints(tmp_path, hu):
+    np.savez_compressed(tmp_path / "a.npz", ct=hu)
+    volume = read(tmp_path / "a.npz", HINTS)
+    assert np.array_equal(volume.array, hu)
+    assert np.allclose(volume.affine, IPL)
+
+
+def test_a_cyclic_orientation_is_not_taken_backwards(tmp_path, hu):
+    np.savez_compressed(tmp_path / "a.npz", ct=hu)
+    affine = read(tmp_path / "a.npz", {**HINTS, "orientation": "PIR"}).affine
+    assert nibabel.aff2axcodes(affine) == ("P", "I", "R")
+    assert np.allclose(affine[:3, 0], [0, -5, 0])
+
+
+def test_png_slices_are_stacked_in_natural_order(tmp_path):
+    grey = np.arange(11 * 5 * 4, dtype=np.uint8).reshape(11, 5, 4)
+    for number, picture in enumerate(grey):
+        Image.fromarray(picture).save(tmp_path / f"slice{number}.png")
+    (tmp_path / "notes.txt").write_text("no slice")
+    volume = read(tmp_path, {**HINTS, "slope": "8", "intercept": "-1024"})
+    assert np.array_equal(volume.array, grey.astype(float) * 8 - 1024)
+    assert np.allclose(volume.affine, IPL)
+
+
+def test_16_bit_and_colour_slices_keep_their_greys(tmp_path):
+    deep = np.arange(60, dtype=np.uint16).reshape(3, 5, 4) * 1000
+    colour = np.repeat(np.arange(60, dtype=np.uint8).reshape(3, 5, 4, 1), 3, axis=3)
+    for name, slices in (("deep", deep), ("colour", colour)):
+        (tmp_path / name).mkdir()
+        for number, picture in enumerate(slices):
+            Image.fromarray(picture).save(tmp_path / name / f"{number}.png")
+    assert np.array_equal(read(tmp_path / "deep", HINTS).array, deep)
+    assert np.array_equal(read(tmp_path / "colour", HINTS).array, colour[..., 0])
+
+
+def blank(path: Path, array: np.ndarray, kind: str) -> Path:
+    image = nibabel.Nifti1Image(array, np.eye(4))
+    if kind == "no codes":
+        image = nibabel.Nifti1Image(array, None)
+        assert image.header["sform_code"] == image.header["qform_code"] == 0
+    nibabel.save(image, path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["identity", "no codes"])
+def test_a_blank_nifti_header_takes_the_hints(tmp_path, hu, kind):
+    path = blank(tmp_path / "a.nii.gz", hu, kind)
+    volume = read(path, {**NONE, "spacing": "2 3 5", "orientation": "LPS"})
+    assert np.allclose(volume.affine, np.diag([-2, -3, 5, 1]))
+
+
+@pytest.mark.parametrize("kind", ["identity", "no codes"])
+@pytest.mark.parametrize("missing", ["spacing", "orientation"])
+def test_a_blank_nifti_header_without_hints_is_refused(tmp_path, hu, kind, missing):
+    path = blank(tmp_path / "a.nii.gz", hu, kind)
+    hints = {**NONE, "spacing": "2 3 5", "orientation": "LPS", missing: ""}
+    with pytest.raises(InputError, match=rf"a\.nii\.gz: {missing} .*add it"):
+        read(path, hints)
+
+
+def test_a_blank_itk_header_is_refused(tmp_path, hu):
+    sitk.WriteImage(sitk.GetImageFromArray(hu.T), str(tmp_path / "a.mhd"))
+    with pytest.raises(InputError, match=r"a\.mhd: spacing .*add it"):
+        read(tmp_path / "a.mhd", NONE)
+
+
+def test_a_stated_header_holds_against_hints(tmp_path, hu):
+    path = nifti(tmp_path / "a.nii.gz", hu)
+    volume = read(path, {**NONE, "spacing": "9 9 9", "orientation": "RAS"})
+    assert np.allclose(volume.affine, LAS)
+
+
+@pytest.mark.parametrize(
+    "hints",
+    [
+        {"spacing": "0 1 1"},
+        {"spacing": "1 -1 1"},
+        {"spacing": "1 1"},
+        {"spacing": "1 one 1"},
+        {"spacing": "1 nan 1"},
+        {"orientation": "LP"},
+        {"orientation": "LRS"},
+        {"orientation": "LPX"},
+    ],
+)
+def test_hints_that_state_no_geometry_are_refused(tmp_path, hu, hints):
+    np.savez_compressed(tmp_path / "a.npz", ct=hu)
+    with pytest.raises(InputError, match=r"a\.npz: .*(metadata)"):
+        read(tmp_path / "a.npz", {**HINTS, **hints})
+
+
+def broken_voxels(value: float) -> np.ndarray:
+    array = np.arange(120, dtype=np.float32).reshape(6, 5, 4)
+    array[3, 2, 1] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (broken_voxels(np.nan), "NaN"),
+        (broken_voxels(np.inf), "infinite"),
+        (np.full((6, 5, 4), -1024, np.int16), "every voxel is -1024"),
+        (np.zeros((6, 5, 4), np.int16), "every voxel is 0"),
+        (np.arange(240, dtype=np.int16).reshape(6, 5, 4, 2), "4-dimensional"),
+        (np.arange(60, dtype=np.int16).reshape(6, 5, 2), "6 x 5 x 2"),
+    ],
+)
+def test_voxels_that_are_no_scan_are_refused(tmp_path, array, reason):
+    with pytest.raises(InputError, match=rf"a\.nii\.gz: .*{reason}"):
+        read(nifti(tmp_path / "a.nii.gz", array), NONE)
+
+
+@pytest.mark.parametrize("column", [[0, 0, 0], [np.nan, 0, 0], [0, 3.0, 0]])
+def test_an_affine_without_three_axes_is_refused(tmp_path, hu, column):
+    image = nibabel.Nifti1Image(hu, LAS)
+    image.header.set_sform(np.column_stack([LAS[:, 0], LAS[:, 1], [*column, 0], LAS[:, 3]]), 1)
+    image.to_filename(tmp_path / "a.nii")
+    raw = nibabel.Nifti1Header.from_fileobj((tmp_path / "a.nii").open("rb"))
+    raw["sform_code"], raw["qform_code"] = 1, 0
+    for row, name in enumerate(("srow_x", "srow_y", "srow_z")):
+        raw[name][:] = [LAS[row, 0], LAS[row, 1], column[row], LAS[row, 3]]
+    with (tmp_path / "a.nii").open("r+b") as file:
+        file.write(raw.binaryblock)
+    with pytest.raises(InputError, match=r"a\.nii: .*(mend the header)"):
+        read(tmp_path / "a.nii", NONE)
+
+
+def damaged(folder: Path, kind: str, hu: np.ndarray) -> Path:
+    """A file of `kind`, cut to half of its bytes or filled with other ones."""
+    noise = np.random.default_rng(0).integers(-1000, 1000, (40, 40, 20)).astype(np.int16)
+    path = nifti(folder / "a.nii.gz", noise)
+    if kind == "gzip cut":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif kind == "nifti cut":
+        path = nifti(folder / "a.nii", noise)
+        path.write_bytes(path.read_bytes()[:-100])
+    elif kind == "no gzip":
+        path.write_bytes(b"<html>404 not found</html>" * 40)
+    elif kind == "gzip of nothing":
+        path.write_bytes(gzip.compress(b""))
+    elif kind == "empty":
+        path.write_bytes(b"")
+    elif kind == "gzip corrupt":
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2 : len(data) // 2 + 400] = bytes(400)
+        path.write_bytes(bytes(data))
+    elif kind == "raw cut":
+        path = folder / "a.mhd"
+        image = sitk.GetImageFromArray(noise.T)
+        image.SetSpacing([2, 3, 5])
+        sitk.WriteImage(image, str(path))
+        raw = path.with_suffix(".raw")
+        raw.write_bytes(raw.read_bytes()[:1000])
+    elif kind == "raw missing":
+        path = damaged(folder, "raw cut", hu)
+        path.with_suffix(".raw").unlink()
+    elif kind == "npz cut":
+        path = folder / "a.npz"
+        np.savez_compressed(path, ct=noise)
+        path.write_bytes(path.read_bytes()[:1000])
+    elif kind == "npz without ct":
+        path = folder / "a.npz"
+        np.savez_compressed(path, volume=noise)
+    elif kind == "npz with objects":
+        path = folder / "a.npz"
+        np.savez_compressed(path, ct=np.array([[[print] * 3] * 3] * 3, dtype=object))
+    elif kind == "png cut":
+        path = folder / "slices"
+        path.mkdir()
+        for number in range(4):
+            Image.fromarray(noise[..., number].astype(np.uint8)).save(path / f"{number}.png")
+        (path / "2.png").write_bytes((path / "2.png").read_bytes()[:300])
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "gzip cut",
+        "nifti cut",
+        "no gzip",
+        "gzip of nothing",
+        "empty",
+        "gzip corrupt",
+        "raw cut",
+        "raw missing",
+        "npz cut",
+        "npz without ct",
+        "npz with objects",
+        "png cut",
+    ],
+)
+def test_a_damaged_file_is_refused_by_name(tmp_path, hu, kind):
+    path = damaged(tmp_path, kind, hu)
+    with pytest.raises(InputError, match=r"cannot be read .*fetch it again") as caught:
+        read(path, HINTS)
+    assert str(path) in str(caught.value)
+
+
+def test_what_is_not_there_is_refused(tmp_path):
+    for name in ("a.nii.gz", "b.mhd", "folder"):
+        with pytest.raises(InputError, match=rf"{name}: no such file"):
+            read(tmp_path / name, NONE)
+    with pytest.raises(InputError, match="without PNG slices"):
+        read(tmp_path, HINTS)
+    (tmp_path / "a.dcm").write_bytes(b"")
+    with pytest.raises(InputError, match=r"a\.dcm: unknown format"):
+        read(tmp_path / "a.dcm", NONE)
+
+
+def test_slices_of_another_size_are_refused(tmp_path):
+    for number, edge in enumerate((4, 4, 5)):
+        Image.fromarray(np.zeros((4, edge), np.uint8)).save(tmp_path / f"{number}.png")
+    with pytest.raises(InputError, match=r"2\.png: .*does not belong"):
+        read(tmp_path, HINTS)
+
+
+def test_a_bit_mask_keeps_its_bits_and_ignores_scaling(tmp_path, hu):
+    bits = np.zeros(hu.shape, np.int32)
+    bits[1, 2, 3] = 1 << 30 | 1
+    image = nibabel.Nifti1Image(bits, LAS)
+    image.header.set_slope_inter(3, 7)
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    mask = read_mask(tmp_path / "a.nii.gz", Volume(hu, LAS))
+    assert mask.array.dtype == np.int32
+    assert np.array_equal(mask.array, bits)
+    assert np.allclose(mask.affine, LAS)
+
+
+def test_a_compressed_mhd_mask_reads(tmp_path, hu):
+    codes = np.arange(120, dtype=np.uint8).reshape(6, 5, 4) % 6
+    image = sitk.GetImageFromArray(codes.T)
+    image.SetSpacing(SPACING.tolist())
+    sitk.WriteImage(image, str(tmp_path / "a.mhd"), useCompression=True)
+    assert (tmp_path / "a.zraw").exists()
+    scan = Volume(hu, np.diag([-2.0, -3.0, 5.0, 1.0]))
+    mask = read_mask(tmp_path / "a.mhd", scan)
+    assert np.array_equal(mask.array, codes)
+    assert np.allclose(mask.affine, scan.affine)
+
+
+def test_a_mask_with_a_blank_header_lies_where_its_scan_does(tmp_path, hu):
+    path = nifti(tmp_path / "a.nii.gz", np.ones((6, 5, 4), np.uint8), np.eye(4))
+    assert np.allclose(read_mask(path, Volume(hu, LAS)).affine, LAS)
+    with pytest.raises(InputError, match=r"a\.nii\.gz: blank header"):
+        read_mask(path, Volume(hu[1:], LAS))
+
+
+def test_a_mask_of_fractions_is_refused(tmp_path, hu):
+    path = nifti(tmp_path / "a.nii.gz", np.full((6, 5, 4), 0.5, np.float32))
+    with pytest.raises(InputError, match=r"a\.nii\.gz: .*integers"):
+        read_mask(path, Volume(hu, LAS))
+
+
+def test_a_mask_that_lies_elsewhere_than_its_scan_is_refused(tmp_path, hu):
+    far = LAS.copy()
+    far[2, 3] += 60
+    path = nifti(tmp_path / "a.nii.gz", np.ones((6, 5, 4), np.uint8), far)
+    with pytest.raises(InputError, match=r"a\.nii\.gz: .*outside of its scan"):
+        read_mask(path, Volume(hu, LAS))
