@@ -15,7 +15,7 @@ from simcrop.progress import progress
 
 
 def sample(run: runs.Sample, out: Path) -> None:
-    """Encode every scan → embeddings.csv, maps.zip, maps.csv and <case>.png.
+    """Encode every scan → embeddings.csv, maps.zip, maps.csv, pictures/<case>.png.
 
     embeddings.csv: case, f0, f1 …: the mean patch token of the centre crop, nothing masked.
 
@@ -40,7 +40,7 @@ def sample(run: runs.Sample, out: Path) -> None:
                 zip(run.settings.sentences, maps, strict=True), 1
             ):
                 kept.add(case, str(number), cosines, affine, sentence)
-            with files.whole(out / f"{case}.png") as temporary:
+            with files.whole(out / "pictures" / f"{case}.png") as temporary:
                 draw(
                     temporary,
                     case,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _ASCII = string.ascii_lowercase + string.digits + string.punctuation
 _MAX_WORDS = 512
-# Steps alternate between sentences and whole reports; of these, which are many times as long, fewer.
+# Steps alternate between sentences and whole reports, of which fewer make up a batch.
 _SENTENCES_A_REPORT = 8
 
 

@@ -39,7 +39,8 @@ def estimate(run: runs.Table, read: list[tuple[Path, dict[str, Any]]]) -> pd.Dat
         COLUMNS and `task`; values in [0, 1], NaN where a metric is not defined.
 
     Raises:
-        InputError: predictions are missing, or runs of one benchmark hold different test cases.
+        InputError: predictions are missing or not numbers, or runs of one benchmark hold different
+            test cases.
     """
     rows = []
     for benchmark in dict.fromkeys(found["benchmark"] for _, found in read):
@@ -48,7 +49,7 @@ def estimate(run: runs.Table, read: list[tuple[Path, dict[str, Any]]]) -> pd.Dat
         expected = weights = None
         for folder, found in ours:
             path = folder / "predictions.csv"
-            table = scores.read_predictions(path)
+            table = _numbers(scores.read_predictions(path), path)
             kind = found["settings"]["settings"].get("kind", "")
             for fraction, part in table.groupby("fraction"):
                 part = part.sort_values(_keys(part), kind="stable")
@@ -73,3 +74,14 @@ def estimate(run: runs.Table, read: list[tuple[Path, dict[str, Any]]]) -> pd.Dat
 
 def _keys(table: pd.DataFrame) -> list[str]:
     return [column for column in ("case", "lesion") if column in table]
+
+
+def _numbers(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    for column in table.filter(regex="^score:"):
+        bad = table["case"][table[column].isna()]
+        if len(bad):
+            raise InputError(
+                f"{path}: case '{bad.iloc[0]}' has no number in '{column}'; training diverged: "
+                "lower the benchmark's lr and run it again"
+            )
+    return table

@@ -111,7 +111,7 @@ def latex(grid: Grid, caption: str, foot: list[str], label: str) -> str:
         r"\centering",
         rf"\caption{{{escaped(caption)}.}}",
         rf"\label{{tab:{label}}}",
-        r"\setlength{\tabcolsep}{3pt}",
+        r"\setlength{\tabcolsep}{2pt}",
         rf"\begin{{tabular}}{{l{'c' * len(grid.headers)}}}",
         r"\toprule",
         *_latex_headers(grid.headers),

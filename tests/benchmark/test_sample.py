@@ -48,14 +48,14 @@ def test_every_scan_gets_its_embedding_its_maps_and_a_picture(run, tmp_path):
     assert list(table["map"]) == store.cases == ["case00.1", "case00.2", "case01.1", "case01.2"]
     assert list(table["sentence"]) == 2 * run.settings.sentences
     for case in ("case00", "case01"):
-        assert Image.open(tmp_path / f"{case}.png").size[0] == 1000
+        assert Image.open(tmp_path / "pictures" / f"{case}.png").size[0] == 1000
 
 
 def test_a_second_run_gives_the_same_bytes(run, tmp_path):
     found = []
     for _ in range(2):
         sample(run, tmp_path)
-        names = ("embeddings.csv", "maps.zip", "maps.csv", "case00.png")
+        names = ("embeddings.csv", "maps.zip", "maps.csv", "pictures/case00.png")
         found.append([(tmp_path / name).read_bytes() for name in names])
     assert found[0] == found[1]
 

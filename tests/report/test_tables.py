@@ -227,7 +227,7 @@ def test_a_table_without_runs_has_its_header(table_runs, tmp_path):
 def _copied(run: runs.Table, folder: Path) -> list[Path]:
     paths = []
     for path in map(Path, run.scores):
-        to = folder / path.parts[-3] / path.parts[-2] / path.name
+        to = folder.joinpath(*path.parts[-4:])
         scores.write(to, scores.read(path))
         predictions = scores.read_predictions(path.with_name("predictions.csv"))
         scores.write_predictions(to.with_name("predictions.csv"), predictions)
@@ -241,6 +241,17 @@ def test_missing_predictions_are_named(table_runs, tmp_path):
     lost.unlink()
     run = table_runs["segmentation"].model_copy(update={"scores": [str(p) for p in paths]})
     with pytest.raises(InputError, match=re.escape(str(lost))):
+        table(run, tmp_path / "out")
+
+
+def test_a_probability_that_is_no_number_is_named(table_runs, tmp_path):
+    paths = _copied(table_runs["classification"], tmp_path)
+    predictions = scores.read_predictions(paths[0].with_name("predictions.csv"))
+    column = predictions.columns[3]
+    predictions.loc[predictions["case"] == "case_007", column] = np.nan
+    scores.write_predictions(paths[0].with_name("predictions.csv"), predictions)
+    run = table_runs["classification"].model_copy(update={"scores": [str(p) for p in paths]})
+    with pytest.raises(InputError, match=f"case 'case_007' has no number in '{column}'"):
         table(run, tmp_path / "out")
 
 

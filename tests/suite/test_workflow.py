@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 TABLES = ("classification", "segmentation", "localisation", "ablation")
-COLUMNS = "benchmark method fraction metric mean low high seeds cases".split()
+COLUMNS = ["benchmark", "method", "fraction", "metric", "mean", "low", "high", "seeds", "cases"]
 
 
 def snakemake(folder: Path, *arguments: str) -> list[str]:
