@@ -83,9 +83,9 @@ def all_scores(config: Config) -> list[str]:
 
 
 def text_encoder(config: Config, method: str | None = None) -> list[str]:
-    """The text encoder to be trained first, if `method` reads reports and none is given."""
+    """The text encoder, if `method` reads reports."""
     reads = method is None or config.methods[method].objectives.reads_reports
-    return [] if config.pretrain.text_encoder.pretrained or not reads else [TEXT_ENCODER]
+    return [TEXT_ENCODER] if reads else []
 
 
 def example(config: Config, benchmark: str) -> str:
@@ -177,7 +177,7 @@ def encoder(config: Config) -> Builder:
     def build(wildcards: Any, input: Any) -> str:
         files = _files(input)
         method = config.methods[wildcards.method]
-        files["text_encoder"] = _text_encoder(config) if method.objectives.reads_reports else None
+        files["text_encoder"] = TEXT_ENCODER if method.objectives.reads_reports else None
         return runs.Encoder(
             name=wildcards.method,
             seed=int(wildcards.seed),
@@ -201,7 +201,7 @@ def evaluation(config: Config, kind: type[runs.Evaluation]) -> Builder:
             fields["structures"] = cohorts.get(dataset).STRUCTURES
         if kind is runs.Locate:
             fields["lesions"] = f"{config.raw(dataset)}/synthetic/lesions.csv"
-            fields["text_encoder"] = _text_encoder(config)
+            fields["text_encoder"] = TEXT_ENCODER
         return kind(
             benchmark=wildcards.benchmark,
             method=wildcards.method,
@@ -216,7 +216,7 @@ def evaluation(config: Config, kind: type[runs.Evaluation]) -> Builder:
 def sample(config: Config) -> Builder:
     """Settings of `sample`."""
     return lambda wildcards, input: runs.Sample(
-        settings=config.sample, **{**_files(input), "text_encoder": _text_encoder(config)}
+        settings=config.sample, **{**_files(input), "text_encoder": TEXT_ENCODER}
     ).yaml()
 
 
@@ -268,10 +268,6 @@ def titles(config: Config) -> dict[str, str]:
 
 def _aligned(config: Config, method: str) -> bool:
     return config.methods[method].objectives.sentence_alignment is not None
-
-
-def _text_encoder(config: Config) -> str:
-    return config.pretrain.text_encoder.pretrained or TEXT_ENCODER
 
 
 def _files(input: Mapping[str, str | Iterable[str]]) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class TextEncoder(Strict):
     width: int = Field(128, gt=0)
     depth: int = Field(2, gt=0)
     heads: int = Field(4, gt=0)
-    steps: int = Field(300, gt=0)
+    steps: int = Field(300, ge=20)
     batch: int = Field(32, gt=0)
     lr: float = Field(1e-3, gt=0)
     mask_ratio: Share = 0.15
