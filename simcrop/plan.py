@@ -5,7 +5,7 @@ the run, and returns the text of that run's settings.yaml.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -114,11 +114,23 @@ def figure_names(config: Config) -> list[str]:
     return names
 
 
+def trigger(builder: Builder) -> Callable[[Any], str]:
+    """A run's settings without the paths of its input, as a parameter that starts it anew.
+
+    Snakemake compares parameters with those of the last run only where they do not depend on input.
+    """
+    return lambda wildcards: builder(wildcards, None)
+
+
 def acquire(config: Config) -> Builder:
     """Settings of `acquire`, by dataset."""
-    return lambda wildcards, input: runs.Acquire(
-        dataset=wildcards.dataset, seed=config.seed, source=config.acquire[wildcards.dataset]
-    ).yaml()
+    return lambda wildcards, input: _yaml(
+        runs.Acquire,
+        input,
+        dataset=wildcards.dataset,
+        seed=config.seed,
+        source=config.acquire[wildcards.dataset],
+    )
 
 
 def index(config: Config) -> Builder:
@@ -126,13 +138,15 @@ def index(config: Config) -> Builder:
 
     def build(wildcards: Any, input: Any) -> str:
         dataset = config.dataset(wildcards.cohort)
-        return runs.Index(
+        return _yaml(
+            runs.Index,
+            input,
             cohort=wildcards.cohort,
             dataset=dataset,
             seed=config.seed,
             raw=config.raw(dataset),
             settings=config.prepare[wildcards.cohort],
-        ).yaml()
+        )
 
     return build
 
@@ -142,50 +156,52 @@ def volumes(config: Config) -> Builder:
 
     def build(wildcards: Any, input: Any) -> str:
         dataset = config.dataset(wildcards.cohort)
-        return runs.Volumes(
+        return _yaml(
+            runs.Volumes,
+            input,
             cohort=wildcards.cohort,
             dataset=dataset,
             raw=config.raw(dataset),
             shard=int(wildcards.shard),
             settings=config.prepare[wildcards.cohort],
-            **_files(input),
-        ).yaml()
+        )
 
     return build
 
 
 def collect(config: Config) -> Builder:
     """Settings of `collect`, by cohort."""
-    return lambda wildcards, input: runs.Collect(
+    return lambda wildcards, input: _yaml(
+        runs.Collect,
+        input,
         cohort=wildcards.cohort,
         dataset=config.dataset(wildcards.cohort),
         settings=config.prepare[wildcards.cohort],
-        **_files(input),
-    ).yaml()
+    )
 
 
 def text(config: Config) -> Builder:
     """Settings of `text`."""
-    return lambda wildcards, input: runs.Text(
-        seed=config.seed, settings=config.pretrain.text_encoder, **_files(input)
-    ).yaml()
+    return lambda wildcards, input: _yaml(
+        runs.Text, input, seed=config.seed, settings=config.pretrain.text_encoder
+    )
 
 
 def encoder(config: Config) -> Builder:
     """Settings of `encoder`, by method and seed."""
 
     def build(wildcards: Any, input: Any) -> str:
-        files = _files(input)
         method = config.methods[wildcards.method]
-        files["text_encoder"] = TEXT_ENCODER if method.objectives.reads_reports else None
-        return runs.Encoder(
+        return _yaml(
+            runs.Encoder,
+            input,
             name=wildcards.method,
             seed=int(wildcards.seed),
             method=method,
             encoder=config.pretrain.encoder,
             recipe=config.pretrain.recipe,
-            **files,
-        ).yaml()
+            text_encoder=TEXT_ENCODER if method.objectives.reads_reports else None,
+        )
 
     return build
 
@@ -196,39 +212,45 @@ def evaluation(config: Config, kind: type[runs.Evaluation]) -> Builder:
     def build(wildcards: Any, input: Any) -> str:
         benchmark = config.benchmark[wildcards.benchmark]
         dataset = config.dataset(benchmark.cohort)
-        fields = _files(input)
+        fields: dict[str, Any] = {}
         if kind is runs.Segment:
             fields["structures"] = cohorts.get(dataset).STRUCTURES
         if kind is runs.Locate:
             fields["lesions"] = f"{config.raw(dataset)}/synthetic/lesions.csv"
             fields["text_encoder"] = TEXT_ENCODER
-        return kind(
+        return _yaml(
+            kind,
+            input,
             benchmark=wildcards.benchmark,
             method=wildcards.method,
             seed=int(wildcards.seed),
             settings=benchmark,
             **fields,
-        ).yaml()
+        )
 
     return build
 
 
 def sample(config: Config) -> Builder:
     """Settings of `sample`."""
-    return lambda wildcards, input: runs.Sample(
-        settings=config.sample, **{**_files(input), "text_encoder": TEXT_ENCODER}
-    ).yaml()
+    return lambda wildcards, input: _yaml(
+        runs.Sample,
+        input,
+        settings=config.sample,
+        text_encoder=TEXT_ENCODER,
+    )
 
 
 def table(config: Config) -> Builder:
     """Settings of `table`, by table."""
-    return lambda wildcards, input: runs.Table(
+    return lambda wildcards, input: _yaml(
+        runs.Table,
+        input,
         table=wildcards.table,
         seed=config.seed,
         settings=config.report,
         titles=titles(config),
-        **_files(input),
-    ).yaml()
+    )
 
 
 def figures(config: Config) -> Builder:
@@ -246,15 +268,15 @@ def figures(config: Config) -> Builder:
             if task != "localisation" or _aligned(config, config.report.example)
         ]
 
-    return lambda wildcards, input: runs.Figures(
+    return lambda wildcards, input: _yaml(
+        runs.Figures,
+        input,
         settings=config.report,
         titles=titles(config),
         tables="results/report",
-        scores=list(input.scores),
-        reconstruction=input.reconstruction,
         segmentations=images("segmentation"),
         localisations=images("localisation"),
-    ).yaml()
+    )
 
 
 def titles(config: Config) -> dict[str, str]:
@@ -270,10 +292,13 @@ def _aligned(config: Config, method: str) -> bool:
     return config.methods[method].objectives.sentence_alignment is not None
 
 
-def _files(input: Mapping[str, str | Iterable[str]]) -> dict[str, Any]:
-    """The named inputs of a rule: a path as str, several as list."""
-    return {
+def _yaml(kind: type[runs.Run], input: Any | None, **fields: Any) -> str:
+    """The text of settings.yaml; without `input`, that of all settings but its paths."""
+    if input is None:
+        return kind.model_construct(**fields).yaml()
+    paths = {
         name: str(value) if isinstance(value, str) else [str(path) for path in value]
         for name, value in input.items()
-        if name != "record"
+        if name in kind.model_fields
     }
+    return kind(**{**paths, **fields}).yaml()

@@ -15,6 +15,7 @@ rule acquire_dataset:
         "../../environment.yml"
     params:
         settings=plan.acquire(CONFIG),
+        trigger=plan.trigger(plan.acquire(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}

@@ -22,6 +22,7 @@ rule benchmark_classification:
         "../../environment.yml"
     params:
         settings=plan.evaluation(CONFIG, runs.Classify),
+        trigger=plan.trigger(plan.evaluation(CONFIG, runs.Classify)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -50,6 +51,7 @@ rule benchmark_segmentation:
         "../../environment.yml"
     params:
         settings=plan.evaluation(CONFIG, runs.Segment),
+        trigger=plan.trigger(plan.evaluation(CONFIG, runs.Segment)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -80,6 +82,7 @@ rule benchmark_localisation:
         "../../environment.yml"
     params:
         settings=plan.evaluation(CONFIG, runs.Locate),
+        trigger=plan.trigger(plan.evaluation(CONFIG, runs.Locate)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -115,6 +118,7 @@ if CONFIG.sample:
             "../../environment.yml"
         params:
             settings=plan.sample(CONFIG),
+            trigger=plan.trigger(plan.sample(CONFIG)),
         shell:
             """
             echo {params.settings:q} >{output.settings}

@@ -17,6 +17,7 @@ rule prepare_index:
         "../../environment.yml"
     params:
         settings=plan.index(CONFIG),
+        trigger=plan.trigger(plan.index(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -40,6 +41,7 @@ rule prepare_volumes:
         "../../environment.yml"
     params:
         settings=plan.volumes(CONFIG),
+        trigger=plan.trigger(plan.volumes(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -64,6 +66,7 @@ rule prepare_collect:
         "../../environment.yml"
     params:
         settings=plan.collect(CONFIG),
+        trigger=plan.trigger(plan.collect(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}

@@ -18,6 +18,7 @@ rule pretrain_text:
         "../../environment.yml"
     params:
         settings=plan.text(CONFIG),
+        trigger=plan.trigger(plan.text(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -46,6 +47,7 @@ rule pretrain_encoder:
         "../../environment.yml"
     params:
         settings=plan.encoder(CONFIG),
+        trigger=plan.trigger(plan.encoder(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}

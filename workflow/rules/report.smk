@@ -36,6 +36,7 @@ rule report_table:
         "../../environment.yml"
     params:
         settings=plan.table(CONFIG),
+        trigger=plan.trigger(plan.table(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -68,6 +69,7 @@ rule report_figures:
         "../../environment.yml"
     params:
         settings=plan.figures(CONFIG),
+        trigger=plan.trigger(plan.figures(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
