@@ -74,7 +74,7 @@ def cohort(tmp_path_factory) -> Path:
 def text_run(cohort) -> runs.Text:
     return runs.Text(
         seed=0,
-        settings=sections.TextEncoder(width=16, depth=1, heads=2, steps=4, batch=4),
+        settings=sections.TextEncoder(width=16, depth=1, heads=2, steps=20, batch=4),
         cases=str(cohort / "cases.csv"),
         sentences=str(cohort / "sentences.csv"),
     )
