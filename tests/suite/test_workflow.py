@@ -3,8 +3,10 @@
 import csv
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,16 @@ def clone(root: Path, folder: Path) -> Path:
         shutil.copytree(root / name, folder / name)
     shutil.copy(root / "environment.yml", folder)
     return folder
+
+
+def tables(folder: Path) -> dict[str, bytes]:
+    """The tables, byte for byte."""
+    report = folder / "results" / "report"
+    return {
+        f"{table}.{suffix}": (report / f"{table}.{suffix}").read_bytes()
+        for table in TABLES
+        for suffix in ("csv", "md", "tex")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +122,25 @@ def test_a_run_repeated_by_hand_from_its_settings_gives_the_same_weights(finishe
     )
     name = "weights.safetensors"
     assert (tmp_path / name).read_bytes() == (source / name).read_bytes()
+
+
+@pytest.mark.xdist_group("workflow")
+def test_a_run_killed_again_and_again_ends_in_the_same_tables(root, finished, tmp_path):
+    folder = clone(root, tmp_path / "killed")
+    for seconds in (6, 15, 30):
+        process = subprocess.Popen(
+            snakemake(folder),
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        run(folder, "--unlock")
+    run(folder)
+    assert tables(folder) == tables(finished)
 
 
 def is_count(line: str) -> bool:
