@@ -105,7 +105,9 @@ def figure_names(config: Config) -> list[str]:
     """The figures of the report; what a configuration has no runs for is left out."""
     objectives = config.methods[config.report.example].objectives
     kinds = {benchmark.task for benchmark in config.benchmark.values()}
-    names = ["label_efficiency", "per_label_auroc"] if "classification" in kinds else []
+    names = ["label_efficiency"] if kinds & {"classification", "segmentation"} else []
+    if "classification" in kinds:
+        names.append("per_label_auroc")
     if objectives.image_reconstruction:
         names.append("reconstruction")
     names += [f"segmentation_{name}" for name in benchmarks(config, "segmentation")]

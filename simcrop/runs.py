@@ -190,7 +190,6 @@ class Figures(Run):
     settings: Report
     titles: dict[str, str]
     tables: str = Field(description="the folder of the tables")
-    scores: list[str]
     reconstruction: str = Field(description="reconstruction.zip of the example method")
     segmentations: list[Images]
     localisations: list[Images]

@@ -8,16 +8,16 @@ import torch
 import torch.nn.functional as F
 
 from simcrop import runs
+from simcrop.benchmark import outcome
 from simcrop.benchmark.metrics import auroc, defined, mean
 from simcrop.benchmark.partition import require, splits
 from simcrop.benchmark.similarity import Matcher
-from simcrop.formats import scores
+from simcrop.errors import InputError
 from simcrop.formats.maps import MapWriter
 from simcrop.formats.volumes import VolumeStore
 from simcrop.models.inputs import offset
 from simcrop.models.patches import patchify
 from simcrop.progress import progress
-from simcrop.provenance import provenance
 
 HIT_SHARE = 1 / 8  # of a patch's voxels
 
@@ -29,7 +29,7 @@ def localisation(run: runs.Locate, out: Path) -> None:
     `outside` in scores.json.
 
     Raises:
-        InputError: no test case has a lesion, or the weights have no alignment heads.
+        InputError: no test case has a lesion in sight, or the weights have no alignment heads.
     """
     lesions = pd.read_csv(run.lesions, dtype=str, keep_default_na=False)
     test = splits(run, needs="mask")["test"]
@@ -73,30 +73,21 @@ def localisation(run: runs.Locate, out: Path) -> None:
                         **measure(cosines, mask, matcher.patch),
                     }
                 )
+    if not rows:
+        raise InputError(
+            f"{run.benchmark}: no test case has a lesion inside what the encoder sees; "
+            f"look at {run.lesions} and at the masks of cohort '{run.settings.cohort}'"
+        )
     table = pd.DataFrame(rows)
     columns = {"pointing": "hit", "chance": "chance", "auroc": "auroc", "dice": "dice"}
     metrics = {name: mean(table[column].to_numpy(float)) for name, column in columns.items()}
-    scores.write_predictions(out / "predictions.csv", table)
-    scores.write(
-        out / "scores.json",
-        {
-            "benchmark": run.benchmark,
-            "method": run.method,
-            "seed": run.seed,
-            "task": "localisation",
-            "records": [
-                {
-                    "fraction": 1.0,
-                    "metrics": defined(metrics),
-                    "train_cases": 0,
-                    "test_cases": len(test),
-                }
-            ],
-            "outside": outside,
-            "settings": run.model_dump(mode="json"),
-            "provenance": provenance(),
-        },
-    )
+    record = {
+        "fraction": 1.0,
+        "metrics": defined(metrics),
+        "train_cases": 0,
+        "test_cases": len(test),
+    }
+    outcome.write(run, out, [record], table, outside=outside)
 
 
 def measure(cosines: np.ndarray, mask: np.ndarray, patch: tuple[int, int, int]) -> dict[str, float]:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import affine_transform
+
+from simcrop.formats.maps import on_volume
 
 WINDOW = (-1000, 400)  # HU shown from black to white: lung and soft tissue
 PLANES = ("sagittal", "coronal", "axial")  # across x, y and z
@@ -42,7 +43,7 @@ def draw(
         row.suptitle(sentence, fontsize=10)
         panels = row.subplots(1, 3)
         place = best_voxel(grid, map_affine, affine, hu.shape)
-        overlay = on_scan(grid, map_affine, affine, hu.shape)
+        overlay = on_volume(grid, map_affine, affine, hu.shape)
         for panel, axis in zip(panels, _SHOWN, strict=True):
             across, up = (a for a in range(3) if a != axis)
             style = {"origin": "lower", "aspect": spacing[up] / spacing[across]}
@@ -75,17 +76,3 @@ def best_voxel(
     patch = np.unravel_index(grid.argmax(), grid.shape)
     voxel = (np.linalg.inv(affine) @ map_affine @ np.array([*patch, 1]))[:3]
     return tuple(np.clip(np.round(voxel), 0, np.array(shape) - 1).astype(int).tolist())
-
-
-def on_scan(
-    grid: np.ndarray, map_affine: np.ndarray, affine: np.ndarray, shape: tuple[int, ...]
-) -> np.ndarray:
-    """A map interpolated linearly at the voxels of a scan; NaN beyond what the encoder saw."""
-    to_map = np.linalg.inv(map_affine) @ affine
-    values = affine_transform(grid, to_map[:3, :3], to_map[:3, 3], shape, order=1, mode="nearest")
-    for axis in range(3):
-        # Both grids are RAS and upright, so each axis of one depends on that axis of the other.
-        index = to_map[axis, axis] * np.arange(shape[axis]) + to_map[axis, 3]
-        outside = (index < -0.5) | (index > grid.shape[axis] - 0.5)
-        values[(slice(None),) * axis + (outside,)] = np.nan
-    return values

@@ -11,16 +11,16 @@ from sklearn.metrics import average_precision_score
 from torch import Tensor, nn
 
 from simcrop import runs
+from simcrop.benchmark import outcome
 from simcrop.benchmark.encoder import load_encoder
 from simcrop.benchmark.features import features
 from simcrop.benchmark.metrics import auroc, defined, mean
 from simcrop.benchmark.partition import digest, fraction_of, require, splits
 from simcrop.benchmark.schedule import warmup_cosine
 from simcrop.errors import InputError
-from simcrop.formats import cases, scores
+from simcrop.formats import cases
 from simcrop.formats.volumes import VolumeStore
 from simcrop.progress import progress
-from simcrop.provenance import provenance
 from simcrop.sections import ProbeSchedule
 
 SETTLING = 10  # epochs before training may stop early, as published
@@ -61,24 +61,12 @@ def classification(run: runs.Classify, out: Path) -> None:
             }
         )
         tables.append(_predictions(parts["test"], fraction, labels, predicted))
-    scores.write_predictions(out / "predictions.csv", pd.concat(tables))
-    scores.write(
-        out / "scores.json",
-        {
-            "benchmark": run.benchmark,
-            "method": run.method,
-            "seed": run.seed,
-            "task": "classification",
-            "records": records,
-            "undefined": [
-                label
-                for label, column in zip(labels, truth.T, strict=True)
-                if not ((column == 0).any() and (column == 1).any())
-            ],
-            "settings": run.model_dump(mode="json"),
-            "provenance": provenance(),
-        },
-    )
+    undefined = [
+        label
+        for label, column in zip(labels, truth.T, strict=True)
+        if not ((column == 0).any() and (column == 1).any())
+    ]
+    outcome.write(run, out, records, pd.concat(tables), undefined=undefined)
 
 
 def fit(

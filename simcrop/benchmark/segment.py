@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from simcrop import runs
+from simcrop.benchmark import outcome
 from simcrop.benchmark.finetune import fine_tune, predictions, read_mask
 from simcrop.benchmark.metrics import defined, dice, mean
 from simcrop.benchmark.partition import fraction_of, require, splits
-from simcrop.formats import scores
 from simcrop.formats.volumes import VolumeStore, VolumeWriter
-from simcrop.provenance import provenance
 
 
 def segmentation(run: runs.Segment, out: Path) -> None:
@@ -54,19 +53,7 @@ def segmentation(run: runs.Segment, out: Path) -> None:
         columns = {f"dice:{name}": values[:, id_] for id_, name in run.structures.items()}
         names = {"fraction": fraction, "case": test["case"], "patient": test["patient"]}
         tables.append(pd.DataFrame(names | columns))
-    scores.write_predictions(out / "predictions.csv", pd.concat(tables))
-    scores.write(
-        out / "scores.json",
-        {
-            "benchmark": run.benchmark,
-            "method": run.method,
-            "seed": run.seed,
-            "task": "segmentation",
-            "records": records,
-            "settings": run.model_dump(mode="json"),
-            "provenance": provenance(),
-        },
-    )
+    outcome.write(run, out, records, pd.concat(tables))
     shutil.rmtree(out / "checkpoints")
 
 

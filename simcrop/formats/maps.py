@@ -54,3 +54,25 @@ def read(folder: Path) -> tuple[pd.DataFrame, VolumeStore]:
     """The table, all columns str, and the store; cosines are what it holds divided by SCALE."""
     table = pd.read_csv(folder / "maps.csv", dtype=str, keep_default_na=False)
     return table, VolumeStore(folder / "maps.zip")
+
+
+def on_volume(
+    grid: np.ndarray, grid_affine: np.ndarray, affine: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
+    """A map interpolated linearly at the voxels of a volume; NaN beyond the patches.
+
+    Args:
+        grid: (GX, GY, GZ) cosines on the patches.
+        grid_affine: (4, 4) from patches to RAS mm.
+        affine, shape: of the volume; both grids are RAS and upright.
+    """
+    from scipy.ndimage import affine_transform
+
+    to_grid = np.linalg.inv(grid_affine) @ affine
+    values = affine_transform(
+        grid.astype(float), to_grid[:3, :3], to_grid[:3, 3], shape, order=1, mode="nearest"
+    )
+    for axis, edge in enumerate(grid.shape):
+        at = to_grid[axis, axis] * np.arange(shape[axis]) + to_grid[axis, 3]
+        np.moveaxis(values, axis, 0)[(at < -0.5) | (at > edge - 0.5)] = np.nan
+    return values

@@ -13,8 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from scipy.ndimage import affine_transform, distance_transform_edt
+from scipy.ndimage import distance_transform_edt
 
+from simcrop.formats import maps
 from simcrop.report import style
 
 WINDOW = (-1000, 400)  # HU shown from black to white: lung and soft tissue
@@ -129,7 +130,7 @@ def similarity(
     figure = style.figure(5.2)
     figure.suptitle("\n".join(textwrap.wrap(f"“{sentence}”", 95)))
     panels = figure.subplots(2, 3)
-    overlay = on_volume(*cosines, affine, volume.shape)
+    overlay = maps.on_volume(*cosines, affine, volume.shape)
     for column, plane in zip(panels.T, PLANES, strict=True):
         cut = fullest(lesion, plane, affine)
         for panel in column:
@@ -151,20 +152,6 @@ def similarity(
     bar = figure.colorbar(image, ax=list(panels[1]), label="Cosine similarity", pad=0.02)
     bar.ax.set_facecolor("black")
     return figure
-
-
-def on_volume(
-    grid: np.ndarray, grid_affine: np.ndarray, affine: np.ndarray, shape: tuple[int, ...]
-) -> np.ndarray:
-    """A map on patches interpolated linearly at the voxels of a volume; NaN beyond the patches."""
-    to_grid = np.linalg.inv(grid_affine) @ affine
-    values = affine_transform(
-        grid.astype(float), to_grid[:3, :3], to_grid[:3, 3], shape, order=1, mode="nearest"
-    )
-    for axis, edge in enumerate(grid.shape):
-        at = to_grid[axis, axis] * np.arange(shape[axis]) + to_grid[axis, 3]
-        np.moveaxis(values, axis, 0)[(at < -0.5) | (at > edge - 0.5)] = np.nan
-    return values
 
 
 def _ct(panel: Axes, volume: np.ndarray, cut: Slice, under: str = "black") -> None:

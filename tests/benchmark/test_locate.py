@@ -170,3 +170,13 @@ def test_weights_without_alignment_are_refused(make_run, tmp_path, encoder_weigh
     run = make_run(weights=encoder_weights(aligned=False), text_encoder=str(text_encoder))
     with pytest.raises(InputError, match="without sentence_alignment"):
         localisation(run, tmp_path)
+
+
+def test_a_cohort_whose_lesions_are_all_out_of_sight_is_refused(make_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(locate, "Matcher", Planted)
+    run = make_run()
+    table = pd.read_csv(run.lesions)
+    table[table["sentence"] == "Out of sight."].to_csv(run.lesions, index=False)
+    with pytest.raises(InputError, match="lesions: no test case has a lesion inside"):
+        localisation(run, tmp_path)
+    assert not (tmp_path / "scores.json").exists()

@@ -5,12 +5,13 @@ import torch
 from PIL import Image
 
 from simcrop import runs
-from simcrop.benchmark.picture import best_voxel, draw, on_scan
+from simcrop.benchmark.picture import best_voxel, draw
 from simcrop.benchmark.sample import sample
 from simcrop.benchmark.similarity import Matcher
 from simcrop.errors import InputError
 from simcrop.formats import maps
 from simcrop.formats import text_encoder as texts
+from simcrop.formats.maps import on_volume
 from simcrop.models.inputs import fit, to_input
 
 FINE = np.diag([1.0, 1.0, 2.0, 1.0])
@@ -104,7 +105,7 @@ def test_a_map_is_drawn_where_its_patches_are():
     grid = (x - 2 * y + 3 * z).astype(np.float32)
     map_affine = np.diag([8.0, 8.0, 8.0, 1.0])
     map_affine[:3, 3] = [3.5, 3.5, 3.5]  # patches of eight 1 mm voxels, the first voxel at 0 mm
-    overlay = on_scan(grid, map_affine, np.eye(4), (30, 32, 40))
+    overlay = on_volume(grid, map_affine, np.eye(4), (30, 32, 40))
     for patch, value in np.ndenumerate(grid):
         centre = tuple(slice(8 * index + 3, 8 * index + 5) for index in patch)
         # Half a voxel from an outer centre the map stays flat: up to 1/16 of each slope is missing.

@@ -222,7 +222,6 @@ def figures_run(
         settings=table_runs["ablation"].settings,
         titles=TITLES,
         tables=str(folder / "report"),
-        scores=written,
         reconstruction=str(folder / "reconstruction.zip"),
         segmentations=[
             runs.Images(

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from simcrop.formats.maps import on_volume
 from simcrop.report import style
-from simcrop.report.images import fullest, on_volume, reconstruction, segmentation, similarity
+from simcrop.report.images import fullest, reconstruction, segmentation, similarity
 
 # 30 × 20 × 10 voxels of 2 × 3 × 8 mm: 60 mm wide, 60 mm deep, 80 mm high.
 SHAPE = (30, 20, 10)

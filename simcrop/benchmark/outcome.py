@@ -1,0 +1,40 @@
+"""What every evaluation leaves: the predictions, and the scores made of them."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from simcrop import runs
+from simcrop.formats import scores
+from simcrop.provenance import provenance
+
+
+def write(
+    run: runs.Evaluation,
+    out: Path,
+    records: list[dict[str, Any]],
+    predictions: pd.DataFrame,
+    **further: Any,
+) -> None:
+    """Write predictions.csv and then scores.json; see `simcrop.formats.scores` for both.
+
+    Args:
+        records: one a fraction.
+        predictions: one row a test case and fraction.
+        further: what the scores of this task hold besides.
+    """
+    scores.write_predictions(out / "predictions.csv", predictions)
+    scores.write(
+        out / "scores.json",
+        {
+            "benchmark": run.benchmark,
+            "method": run.method,
+            "seed": run.seed,
+            "task": run.settings.task,
+            "records": records,
+            **further,
+            "settings": run.model_dump(mode="json"),
+            "provenance": provenance(),
+        },
+    )
