@@ -5,7 +5,7 @@ the run, and returns the text of that run's settings.yaml.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,10 +13,11 @@ from simcrop import cohorts, runs
 from simcrop.settings import Config
 
 PREPARE = "results/prepare/{cohort}"
-WEIGHTS = "results/pretrain/{method}/{seed}/weights.safetensors"
+WEIGHTS = "results/pretrain/{cohort}/{method}/{seed}/weights.safetensors"
 EVALUATION = "results/benchmark/{benchmark}/{method}/{seed}"
-TEXT_ENCODER = "results/pretrain/text/encoder"
-TABLES = ("classification", "segmentation", "localisation", "ablation")
+TEXT_ENCODER = "results/pretrain/{cohort}/text/encoder"
+COMPARISON = ("classification", "segmentation", "localisation", "difference")
+TABLES = (*COMPARISON, "ablation")
 
 Builder = Callable[[Any, Any], str]
 
@@ -48,13 +49,23 @@ def benchmarks(config: Config, task: str) -> list[str]:
 
 
 def encoders(config: Config) -> list[str]:
-    """The weights of every method, ablation and seed."""
-    methods = dict.fromkeys([*config.pretrain.methods, *config.pretrain.ablations])
+    """The weights of every method, cohort and seed; of the ablations on the main cohort alone."""
+    main = config.pretrain.cohort
+    trained_on = dict.fromkeys([main, *map(config.encoders, config.benchmark)])
+    pairs = [(cohort, method) for cohort in trained_on for method in config.pretrain.methods]
+    pairs += [(main, method) for method in config.pretrain.ablations]
     return [
-        WEIGHTS.format(method=method, seed=seed)
-        for method in methods
+        WEIGHTS.format(cohort=cohort, method=method, seed=seed)
+        for cohort, method in dict.fromkeys(pairs)
         for seed in config.pretrain.seeds
     ]
+
+
+def weights(config: Config) -> Callable[[Any], str]:
+    """The encoder that a benchmark's run evaluates, by its wildcards."""
+    return lambda wc: WEIGHTS.format(
+        cohort=config.encoders(wc.benchmark), method=wc.method, seed=wc.seed
+    )
 
 
 def scores(config: Config, table: str) -> list[str]:
@@ -65,9 +76,12 @@ def scores(config: Config, table: str) -> list[str]:
             return []
         methods = dict.fromkeys([report.example, *pretrain.ablations])
         names = [report.ablation_benchmark, *benchmarks(config, "localisation")]
+        trained_on = config.encoders(report.ablation_benchmark)
+        names = [name for name in names if config.encoders(name) == trained_on]
     else:
         methods = dict.fromkeys(pretrain.methods)
-        names = benchmarks(config, table)
+        tasks = ("classification", "segmentation") if table == "difference" else (table,)
+        names = [name for task in tasks for name in benchmarks(config, task)]
     return [
         EVALUATION.format(benchmark=name, method=method, seed=seed) + "/scores.json"
         for name in dict.fromkeys(names)
@@ -77,15 +91,15 @@ def scores(config: Config, table: str) -> list[str]:
     ]
 
 
-def all_scores(config: Config) -> list[str]:
-    """The scores of every benchmark, method and seed."""
-    return list(dict.fromkeys(path for table in TABLES for path in scores(config, table)))
+def all_scores(config: Config, tables: Sequence[str] = TABLES) -> list[str]:
+    """The scores that `tables` are made of, each once."""
+    return list(dict.fromkeys(path for table in tables for path in scores(config, table)))
 
 
-def text_encoder(config: Config, method: str | None = None) -> list[str]:
-    """The text encoder, if `method` reads reports."""
+def text_encoder(config: Config, cohort: str, method: str | None = None) -> list[str]:
+    """The text encoder of a cohort, if `method` reads reports."""
     reads = method is None or config.methods[method].objectives.reads_reports
-    return [TEXT_ENCODER] if reads else []
+    return [TEXT_ENCODER.format(cohort=cohort)] if reads else []
 
 
 def example(config: Config, benchmark: str) -> str:
@@ -97,8 +111,14 @@ def example(config: Config, benchmark: str) -> str:
 
 def reconstruction(config: Config) -> str:
     """The rebuilt volumes of the method whose images are shown."""
-    example = WEIGHTS.format(method=config.report.example, seed=config.pretrain.seeds[0])
-    return str(PurePosixPath(example).with_name("reconstruction.zip"))
+    return str(PurePosixPath(shown(config, config.report.example)).with_name("reconstruction.zip"))
+
+
+def shown(config: Config, method: str) -> str:
+    """The encoder of a method, on the main cohort and of the first seed."""
+    return WEIGHTS.format(
+        cohort=config.pretrain.cohort, method=method, seed=config.pretrain.seeds[0]
+    )
 
 
 def figure_names(config: Config) -> list[str]:
@@ -129,7 +149,7 @@ def acquire(config: Config) -> Builder:
     return lambda wildcards, input: _yaml(
         runs.Acquire,
         input,
-        dataset=wildcards.dataset,
+        dataset=config.layout(wildcards.dataset),
         seed=config.seed,
         source=config.acquire[wildcards.dataset],
     )
@@ -144,7 +164,7 @@ def index(config: Config) -> Builder:
             runs.Index,
             input,
             cohort=wildcards.cohort,
-            dataset=dataset,
+            dataset=config.layout(dataset),
             seed=config.seed,
             raw=config.raw(dataset),
             settings=config.prepare[wildcards.cohort],
@@ -162,7 +182,7 @@ def volumes(config: Config) -> Builder:
             runs.Volumes,
             input,
             cohort=wildcards.cohort,
-            dataset=dataset,
+            dataset=config.layout(dataset),
             raw=config.raw(dataset),
             shard=int(wildcards.shard),
             settings=config.prepare[wildcards.cohort],
@@ -177,7 +197,7 @@ def collect(config: Config) -> Builder:
         runs.Collect,
         input,
         cohort=wildcards.cohort,
-        dataset=config.dataset(wildcards.cohort),
+        dataset=config.layout(config.dataset(wildcards.cohort)),
         settings=config.prepare[wildcards.cohort],
     )
 
@@ -202,7 +222,7 @@ def encoder(config: Config) -> Builder:
             method=method,
             encoder=config.pretrain.encoder,
             recipe=config.pretrain.recipe,
-            text_encoder=TEXT_ENCODER if method.objectives.reads_reports else None,
+            text_encoder=next(iter(text_encoder(config, wildcards.cohort, wildcards.method)), None),
         )
 
     return build
@@ -216,10 +236,10 @@ def evaluation(config: Config, kind: type[runs.Evaluation]) -> Builder:
         dataset = config.dataset(benchmark.cohort)
         fields: dict[str, Any] = {}
         if kind is runs.Segment:
-            fields["structures"] = cohorts.get(dataset).STRUCTURES
+            fields["structures"] = cohorts.get(config.layout(dataset)).STRUCTURES
         if kind is runs.Locate:
             fields["lesions"] = f"{config.raw(dataset)}/synthetic/lesions.csv"
-            fields["text_encoder"] = TEXT_ENCODER
+            [fields["text_encoder"]] = text_encoder(config, config.encoders(wildcards.benchmark))
         return _yaml(
             kind,
             input,
@@ -239,7 +259,7 @@ def sample(config: Config) -> Builder:
         runs.Sample,
         input,
         settings=config.sample,
-        text_encoder=TEXT_ENCODER,
+        text_encoder=TEXT_ENCODER.format(cohort=config.pretrain.cohort),
     )
 
 

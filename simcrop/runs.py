@@ -166,7 +166,7 @@ class Table(Run):
 
     stage: Literal["report"] = "report"
     step: Literal["table"] = "table"
-    table: Literal["classification", "segmentation", "localisation", "ablation"]
+    table: Literal["classification", "segmentation", "localisation", "difference", "ablation"]
     seed: int
     settings: Report
     titles: dict[str, str] = Field(description="of benchmarks and methods, in table order")

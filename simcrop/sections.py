@@ -30,11 +30,17 @@ class Synthetic(Strict):
     spacing: Spacing = (7.0, 7.0, 14.0)
     prevalence: Share = 0.25
     lesion_size: float = Field(1.0, gt=0, description="factor on the size of every lesion")
+    findings: list[str] | None = Field(None, description="labels that may be present; all if unset")
+    normal: float = Field(0.45, ge=0, le=1, description="chance that something normal is told")
+    brief: bool = Field(False, description="a finding is told in one way only, without its size")
 
 
 class Dataset(Strict):
     """Where the raw files of one dataset come from."""
 
+    layout: Name | None = Field(
+        None, description="the dataset whose raw layout it has; its own name if unset"
+    )
     source: Literal["synthetic", "folder"] = "synthetic"
     folder: str | None = Field(None, description="the raw files, for source: folder")
     synthetic: Synthetic = Synthetic()
@@ -239,12 +245,20 @@ class ProbeSchedule(Strict):
     patience: int = Field(10, ge=1, description="evaluations without a better validation score")
 
 
-class Classification(Strict):
+class Task(Strict):
+    """What all benchmarks state."""
+
+    title: str
+    cohort: Name = Field(description="whose cases it trains on and tests")
+    encoders: Name | None = Field(
+        None, description="the cohort that its encoders are trained on; pretrain.cohort if unset"
+    )
+
+
+class Classification(Task):
     """A linear probe on frozen features."""
 
     task: Literal["classification"]
-    title: str
-    cohort: Name
     kind: Literal["multilabel", "multiclass", "binary"]
     fractions: dict[Share, ProbeSchedule] = Field(min_length=1)
     weight_decay: float = Field(1e-5, ge=0)
@@ -258,12 +272,10 @@ class SegmentationSchedule(Strict):
     validate_every: int = Field(gt=0, description="epochs")
 
 
-class Segmentation(Strict):
+class Segmentation(Task):
     """UNETR around the pre-trained encoder, all weights trained."""
 
     task: Literal["segmentation"]
-    title: str
-    cohort: Name
     fractions: dict[Share, SegmentationSchedule] = Field(min_length=1)
     crop: Triple = (96, 96, 48)
     crops: int = Field(16, ge=1, description="crops a volume and step, half around foreground")
@@ -278,12 +290,10 @@ class Segmentation(Strict):
     intensity: float = Field(0.1, ge=0, description="largest scale and shift, with p 0.1")
 
 
-class Localisation(Strict):
+class Localisation(Task):
     """Similarity of a lesion's sentence with the patches, against its mask; no training."""
 
     task: Literal["localisation"]
-    title: str
-    cohort: Name
     examples: int = Field(4, ge=1, description="test cases whose similarity maps are kept")
 
 

@@ -35,6 +35,14 @@ class Config(Strict):
         """The dataset that a cohort is prepared from."""
         return self.prepare[cohort].dataset or cohort
 
+    def layout(self, dataset: str) -> str:
+        """The module of `simcrop.cohorts` that knows a dataset's raw files."""
+        return self.acquire[dataset].layout or dataset
+
+    def encoders(self, benchmark: str) -> str:
+        """The cohort that the encoders of a benchmark are trained on."""
+        return self.benchmark[benchmark].encoders or self.pretrain.cohort
+
     def raw(self, dataset: str) -> str:
         """The folder that holds a dataset's raw files."""
         entry = self.acquire[dataset]
@@ -50,6 +58,7 @@ class Config(Strict):
                 _known(f"pretrain.{key}", method, self.methods, "methods")
         for name, benchmark in self.benchmark.items():
             _known(f"benchmark.{name}.cohort", benchmark.cohort, self.prepare, "prepare")
+            _known(f"benchmark.{name}.encoders", self.encoders(name), self.prepare, "prepare")
         if self.pretrain.ablations:
             _known(
                 "report.ablation_benchmark",

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from simcrop import runs, settings
+from simcrop import plan, runs, settings
 from simcrop.errors import InputError
 
 
@@ -23,7 +23,7 @@ def test_the_shipped_configuration_is_accepted(raw_config):
     ]
 
 
-@pytest.mark.parametrize("name", ["paper.yaml", "sample.yaml"])
+@pytest.mark.parametrize("name", ["paper.yaml", "study.yaml", "sample.yaml"])
 def test_every_configuration_that_lies_over_it_is_accepted(raw_config, lay_over, root, name):
     lay_over(raw_config, yaml.safe_load((root / "config" / name).read_text()))
     settings.load(raw_config)
@@ -130,3 +130,28 @@ def test_a_run_with_an_unknown_step_is_refused(tmp_path):
     path.write_text(yaml.safe_dump({"stage": "pretrain", "step": "dance"}))
     with pytest.raises(InputError, match=r"settings\.yaml cannot be used"):
         runs.load(path)
+
+
+def test_a_benchmark_may_have_encoders_of_another_cohort(raw_config, lay_over, root):
+    lay_over(raw_config, yaml.safe_load((root / "config" / "study.yaml").read_text()))
+    config = settings.load(raw_config)
+    assert config.encoders("common") == "common"
+    assert config.encoders("sparse-lesions") == "sparse"
+    paths = plan.encoders(config)
+    assert "results/pretrain/sparse/simcrop/2/weights.safetensors" in paths
+    assert len(paths) == len(set(paths)) == 2 * 5 * 3
+    benchmarks = [path.split("/")[2] for path in plan.scores(config, "difference")]
+    assert set(benchmarks) == {"common", "sparse"}
+
+
+def test_encoders_of_an_unknown_cohort_are_refused(raw_config):
+    raw_config["benchmark"]["luna16"]["encoders"] = "nowhere"
+    assert "benchmark.luna16.encoders: 'nowhere'" in refusal(raw_config)
+
+
+def test_a_dataset_has_the_layout_that_it_names(raw_config):
+    raw_config["acquire"]["mine"] = {"layout": "ct-rate"}
+    raw_config["prepare"]["mine"] = {"spacing": [7, 7, 14]}
+    config = settings.load(raw_config)
+    assert (config.layout("mine"), config.layout("btcv")) == ("ct-rate", "btcv")
+    assert config.raw("mine") == "results/acquire/mine/raw"

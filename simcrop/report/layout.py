@@ -43,12 +43,13 @@ class Grid:
     rows: list[tuple[str, list[Cell]]]
 
 
-def grid(table: pd.DataFrame, titles: dict[str, str]) -> Grid:
+def grid(table: pd.DataFrame, titles: dict[str, str], ranked: bool = True) -> Grid:
     """Lay out the main metric of every benchmark; of localisation, all metrics.
 
     Args:
         table: estimates, the main metric of a benchmark first; see `simcrop.report.estimates`.
         titles: printed names of benchmarks and methods.
+        ranked: whether the best and the second of a column are marked.
     """
     main = table.groupby("benchmark", sort=False)["metric"].transform("first")
     shown = table[(table["metric"] == main) | (table["task"] == "localisation")]
@@ -61,7 +62,7 @@ def grid(table: pd.DataFrame, titles: dict[str, str]) -> Grid:
         (titles[benchmark], METRICS[metric], "" if benchmark in localised else percent(fraction))
         for benchmark, metric, fraction in columns
     ]
-    cells = [_column(shown, column, methods) for column in columns]
+    cells = [_column(shown, column, methods, ranked) for column in columns]
     return Grid(
         headers, [(titles[m], [column[i] for column in cells]) for i, m in enumerate(methods)]
     )
@@ -134,7 +135,9 @@ def escaped(text: str) -> str:
     return re.sub(r"(?<=\d) \\%", r"\\,\\%", text)
 
 
-def _column(table: pd.DataFrame, column: tuple[str, str, float], methods: list[str]) -> list[Cell]:
+def _column(
+    table: pd.DataFrame, column: tuple[str, str, float], methods: list[str], ranked: bool
+) -> list[Cell]:
     benchmark, metric, fraction = column
     rows = table[
         (table["benchmark"] == benchmark)
@@ -144,7 +147,7 @@ def _column(table: pd.DataFrame, column: tuple[str, str, float], methods: list[s
     means = {
         m: f"{100 * rows['mean'][m]:.1f}" for m in rows.index if not math.isnan(rows["mean"][m])
     }
-    ranked = sorted({*means.values()}, key=float, reverse=True)
+    order = sorted({*means.values()}, key=float, reverse=True)
     cells = []
     for method in methods:
         if method not in means:
@@ -152,8 +155,8 @@ def _column(table: pd.DataFrame, column: tuple[str, str, float], methods: list[s
             continue
         mean, low, high = means[method], rows["low"][method], rows["high"][method]
         # Chance is a property of the masks: no method is better at it.
-        compared = metric != "chance" and len(means) > 1
-        rank = ranked.index(mean) + 1 if compared and mean in ranked[:2] else None
+        compared = ranked and metric != "chance" and len(means) > 1
+        rank = order.index(mean) + 1 if compared and mean in order[:2] else None
         interval = "" if math.isnan(low) else f"[{100 * low:.1f}, {100 * high:.1f}]"
         cells.append(Cell(mean, interval, rank))
     return cells

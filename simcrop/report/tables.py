@@ -5,12 +5,13 @@ from typing import Any
 
 from simcrop import files, runs
 from simcrop.report import layout
-from simcrop.report.estimates import COLUMNS, estimate, read_scores
+from simcrop.report.estimates import COLUMNS, difference, estimate, read_scores
 
 CAPTIONS = {
     "classification": "Classification by a linear probe on frozen features",
     "segmentation": "Segmentation by a fine-tuned UNETR",
     "localisation": "Localisation of lesions by the similarity of their sentence",
+    "difference": "What {example} is ahead of each other method, in percentage points",
     "ablation": "Ablation",
 }
 
@@ -25,7 +26,7 @@ def table(run: runs.Table, out: Path) -> None:
         InputError: scores or predictions are missing or do not fit together.
     """
     read = read_scores(run)
-    estimates = estimate(run, read)
+    estimates = (difference if run.table == "difference" else estimate)(run, read)
     with files.whole(out / f"{run.table}.csv") as temporary:
         estimates.to_csv(
             temporary,
@@ -34,14 +35,14 @@ def table(run: runs.Table, out: Path) -> None:
             lineterminator="\n",
             float_format="%.6f",
         )
-    grid = layout.grid(estimates, run.titles)
+    grid = layout.grid(estimates, run.titles, ranked=run.table != "difference")
     foot = [_explained(run)]
     if read:
         foot += [
             layout.counts(estimates, run.titles),
             _provenance([s["provenance"] for _, s in read]),
         ]
-    caption = CAPTIONS[run.table]
+    caption = CAPTIONS[run.table].format(example=run.titles[run.settings.example])
     files.write_text(out / f"{run.table}.md", layout.markdown(grid, caption, foot))
     files.write_text(out / f"{run.table}.tex", layout.latex(grid, caption, foot, run.table))
 
@@ -52,7 +53,8 @@ def _explained(run: runs.Table) -> str:
         "Values are percentages: the mean over seeds and, in brackets, the "
         f"{100 * settings.confidence:g} % interval of a bootstrap over test patients "
         f"({settings.resamples} resamples, shared by all methods of a benchmark; seeds are "
-        "averaged within each resample). Best in bold, second underlined."
+        "averaged within each resample)."
+        + ("" if run.table == "difference" else " Best in bold, second underlined.")
     )
 
 

@@ -237,3 +237,25 @@ def test_no_sentence_is_one_of_the_real_reports(root):
     # One or two words are nobody's sentence.
     copied = [way for way in ways if len(way.split()) > 3 and way.lower() in real]
     assert copied == []
+
+
+def test_only_the_findings_that_are_wanted_are_drawn_and_spoken_of():
+    settings = sections.Synthetic(
+        findings=["Lung nodule", "Emphysema"], prevalence=0.5, normal=0, brief=True
+    )
+    cases = [draw(f"few{i}", settings=settings) for i in range(20)]
+    assert {lesion.label for one in cases for lesion in one.lesions} == {*settings.findings}
+    for one in cases:
+        told = [lesion.sentence for lesion in one.lesions]
+        if told:
+            assert len(one.findings) == len(" ".join(told))
+            assert all(sentence in one.findings for sentence in told)
+        else:
+            assert one.findings in phrases.NORMAL
+
+
+def test_brief_reports_tell_equal_findings_with_equal_words():
+    settings = sections.Synthetic(brief=True)
+    one, other = (only("Lung nodule", "left", "upper", settings=settings, name=n) for n in "ab")
+    assert one.lesions[0].sentence == other.lesions[0].sentence
+    assert not any(character.isdigit() for character in one.lesions[0].sentence)

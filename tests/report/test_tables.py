@@ -1,5 +1,6 @@
 """The tables' rows and numbers, and that Markdown and LaTeX say the same as the CSV."""
 
+import json
 import re
 from pathlib import Path
 
@@ -222,6 +223,46 @@ def test_a_table_without_runs_has_its_header(table_runs, tmp_path):
     assert (tmp_path / "segmentation.csv").read_text() == HEADER + "\n"
     assert "No runs." in (tmp_path / "segmentation.md").read_text()
     assert (tmp_path / "segmentation.tex").read_text().startswith("%")
+
+
+def test_a_difference_is_that_of_the_means_and_its_interval_is_paired(made, table_runs, tmp_path):
+    run = table_runs["classification"]
+    means = pd.read_csv(made / "classification.csv")
+    example = means["method"].iloc[-1]
+    settings = run.settings.model_copy(update={"example": example})
+    table(run.model_copy(update={"table": "difference", "settings": settings}), tmp_path)
+    found = pd.read_csv(tmp_path / "difference.csv")
+    assert example not in set(found["method"])
+    assert set(found["benchmark"]) == set(means["benchmark"])
+    assert not found.duplicated(["benchmark", "method", "fraction"]).any()
+    for row in found.itertuples():
+        where = {"benchmark": row.benchmark, "fraction": row.fraction, "metric": row.metric}
+        other = _value(means, method=row.method, **where)
+        ahead = _value(means, method=example, **where)["mean"] - other["mean"]
+        assert row.mean == pytest.approx(ahead, abs=2e-6)
+        assert row.low <= row.mean <= row.high
+
+
+def test_a_method_is_not_ahead_of_one_with_the_same_predictions(table_runs, tmp_path):
+    run = table_runs["classification"]
+    paths = _copied(run, tmp_path)
+    found = [json.loads(path.read_text()) for path in paths]
+    first, *others = dict.fromkeys(one["method"] for one in found)
+    same = {
+        (one["benchmark"], one["seed"]): path.with_name("predictions.csv").read_bytes()
+        for path, one in zip(paths, found, strict=True)
+        if one["method"] == first
+    }
+    for path, one in zip(paths, found, strict=True):
+        if (one["benchmark"], one["seed"]) in same:
+            path.with_name("predictions.csv").write_bytes(same[one["benchmark"], one["seed"]])
+    settings = run.settings.model_copy(update={"example": first})
+    scored = [str(path) for path in paths]
+    changes = {"table": "difference", "settings": settings, "scores": scored}
+    table(run.model_copy(update=changes), tmp_path)
+    ahead = pd.read_csv(tmp_path / "difference.csv")
+    assert set(ahead["method"]) == {*others}
+    assert (ahead[["mean", "low", "high"]] == 0).all().all()
 
 
 def _copied(run: runs.Table, folder: Path) -> list[Path]:

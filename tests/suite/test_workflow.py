@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-TABLES = ("classification", "segmentation", "localisation", "ablation")
+TABLES = ("classification", "segmentation", "localisation", "difference", "ablation")
 COLUMNS = ["benchmark", "method", "fraction", "metric", "mean", "low", "high", "seeds", "cases"]
 
 
@@ -102,15 +102,15 @@ def test_a_changed_k_reruns_what_depends_on_it_and_nothing_else(finished):
         "benchmark_classification": 5,
         "benchmark_segmentation": 2,
         "benchmark_localisation": 2,
-        "report_table": 4,
+        "report_table": 5,
         "report_figures": 1,
-        "total": 17,
+        "total": 18,
     }
 
 
 @pytest.mark.xdist_group("workflow")
 def test_a_run_repeated_by_hand_from_its_settings_gives_the_same_weights(finished, tmp_path):
-    source = finished / "results/pretrain/simcrop/0"
+    source = finished / "results/pretrain/ct-rate/simcrop/0"
     settings = tmp_path / "settings.yaml"
     shutil.copy(source / "settings.yaml", settings)
     subprocess.run(

@@ -5,7 +5,7 @@ rule benchmark:
 
 rule benchmark_classification:
     input:
-        weights=plan.WEIGHTS,
+        weights=plan.weights(CONFIG),
         cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
         volumes=lambda wc: plan.stores(CONFIG, wc.benchmark, "volumes.zip"),
     output:
@@ -32,7 +32,7 @@ rule benchmark_classification:
 
 rule benchmark_segmentation:
     input:
-        weights=plan.WEIGHTS,
+        weights=plan.weights(CONFIG),
         cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
         volumes=lambda wc: plan.stores(CONFIG, wc.benchmark, "volumes.zip"),
         masks=lambda wc: plan.stores(CONFIG, wc.benchmark, "masks.zip"),
@@ -61,11 +61,11 @@ rule benchmark_segmentation:
 
 rule benchmark_localisation:
     input:
-        weights=plan.WEIGHTS,
+        weights=plan.weights(CONFIG),
         cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
         volumes=lambda wc: plan.stores(CONFIG, wc.benchmark, "volumes.zip"),
         masks=lambda wc: plan.stores(CONFIG, wc.benchmark, "masks.zip"),
-        text_encoder=plan.text_encoder(CONFIG),
+        text_encoder=lambda wc: plan.text_encoder(CONFIG, CONFIG.encoders(wc.benchmark)),
     output:
         settings=f"{plan.EVALUATION}/settings.yaml",
         scores=f"{plan.EVALUATION}/scores.json",
@@ -98,8 +98,8 @@ if CONFIG.sample:
 
     rule benchmark_sample:
         input:
-            weights=plan.WEIGHTS.format(method=CONFIG.sample.method, seed=CONFIG.pretrain.seeds[0]),
-            text_encoder=plan.text_encoder(CONFIG),
+            weights=plan.shown(CONFIG, CONFIG.sample.method),
+            text_encoder=plan.text_encoder(CONFIG, CONFIG.pretrain.cohort),
             cases=f"results/prepare/{CONFIG.sample.cohort}/cases.csv",
             volumes=plan.shards(CONFIG, CONFIG.sample.cohort, "volumes.zip"),
             background_cases=f"results/prepare/{CONFIG.sample.background}/cases.csv",

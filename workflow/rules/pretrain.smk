@@ -5,15 +5,15 @@ rule pretrain:
 
 rule pretrain_text:
     input:
-        cases=f"results/prepare/{CONFIG.pretrain.cohort}/cases.csv",
-        sentences=f"results/prepare/{CONFIG.pretrain.cohort}/sentences.csv",
+        cases="results/prepare/{cohort}/cases.csv",
+        sentences="results/prepare/{cohort}/sentences.csv",
     output:
-        settings="results/pretrain/text/settings.yaml",
+        settings="results/pretrain/{cohort}/text/settings.yaml",
         encoder=directory(plan.TEXT_ENCODER),
     log:
-        "results/pretrain/text/log.txt",
+        "results/pretrain/{cohort}/text/log.txt",
     benchmark:
-        "results/pretrain/text/benchmark.tsv"
+        "results/pretrain/{cohort}/text/benchmark.tsv"
     conda:
         "../../environment.yml"
     params:
@@ -30,19 +30,19 @@ rule pretrain_text:
 # is one that Snakemake does not clear.
 rule pretrain_encoder:
     input:
-        cases=f"results/prepare/{CONFIG.pretrain.cohort}/cases.csv",
-        sentences=f"results/prepare/{CONFIG.pretrain.cohort}/sentences.csv",
-        volumes=plan.shards(CONFIG, CONFIG.pretrain.cohort, "volumes.zip"),
-        text_encoder=lambda wc: plan.text_encoder(CONFIG, wc.method),
+        cases="results/prepare/{cohort}/cases.csv",
+        sentences="results/prepare/{cohort}/sentences.csv",
+        volumes=lambda wc: plan.shards(CONFIG, wc.cohort, "volumes.zip"),
+        text_encoder=lambda wc: plan.text_encoder(CONFIG, wc.cohort, wc.method),
     output:
-        settings="results/pretrain/{method}/{seed}/settings.yaml",
+        settings="results/pretrain/{cohort}/{method}/{seed}/settings.yaml",
         weights=plan.WEIGHTS,
-        history="results/pretrain/{method}/{seed}/history.csv",
-        reconstruction="results/pretrain/{method}/{seed}/reconstruction.zip",
+        history="results/pretrain/{cohort}/{method}/{seed}/history.csv",
+        reconstruction="results/pretrain/{cohort}/{method}/{seed}/reconstruction.zip",
     log:
-        "results/pretrain/{method}/{seed}/log.txt",
+        "results/pretrain/{cohort}/{method}/{seed}/log.txt",
     benchmark:
-        "results/pretrain/{method}/{seed}/benchmark.tsv"
+        "results/pretrain/{cohort}/{method}/{seed}/benchmark.tsv"
     conda:
         "../../environment.yml"
     params:

@@ -4,6 +4,17 @@ rule report:
         expand("results/report/figures/{figure}.png", figure=plan.figure_names(CONFIG)),
 
 
+rule study:
+    input:
+        expand("results/report/{table}.csv", table=plan.COMPARISON),
+        expand("results/report/figures/{figure}.png", figure=plan.figure_names(CONFIG)),
+
+
+rule ablations:
+    input:
+        "results/report/ablation.csv",
+
+
 for table in plan.TABLES:
 
     rule:
@@ -46,8 +57,8 @@ rule report_table:
 
 rule report_figures:
     input:
-        tables=expand("results/report/{table}.csv", table=plan.TABLES),
-        scores=plan.all_scores(CONFIG),
+        tables=expand("results/report/{table}.csv", table=("classification", "segmentation")),
+        scores=plan.all_scores(CONFIG, plan.COMPARISON),
         reconstruction=plan.reconstruction(CONFIG),
     output:
         settings="results/report/figures/settings.yaml",

@@ -99,7 +99,8 @@ def draw(
     reconstruction: these differ in noise only
     enhanced: with contrast medium
     """
-    plan = plan or usual(dict.fromkeys(lesions.LABELS, settings.prevalence))
+    labels = settings.findings or lesions.LABELS
+    plan = plan or usual(dict.fromkeys(labels, settings.prevalence))
     sites = plan(generator(seed, f"{name}/plan"))
     enlarged = any(label == "Cardiomegaly" for label, *_ in sites)
     body = generator(seed, f"{patient or name}/anatomy")
@@ -115,7 +116,7 @@ def draw(
     volume += _NOISE * noise.standard_normal(volume.shape, dtype=np.float32)
     words = generator(seed, f"{name}/report")
     found = tuple(
-        Lesion(number, *site, mm, reports.sentence(words, *site, mm))
+        Lesion(number, *site, mm, reports.sentence(words, *site, mm, settings.brief))
         for number, (site, mm) in enumerate(zip(sites, sizes, strict=True), 1)
     )
     positive: dict[str, list[str]] = {}
@@ -128,7 +129,7 @@ def draw(
         structures=drawn.structures,
         lesion_mask=mask,
         lesions=found,
-        findings=reports.findings(words, positive),
+        findings=reports.findings(words, positive, labels, settings.normal),
         impression=reports.impression(words, sites),
     )
 

@@ -1,14 +1,12 @@
 """Findings and impressions out of phrases: one sentence a lesion, and some of what is absent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from simcrop.cohorts.synthetic import phrases
 from simcrop.cohorts.synthetic.lesions import LABELS
 
-# The share of absent findings that a report mentions.
-_MENTIONED = 0.45
 _HEART = (
     "Cardiomegaly",
     "Pericardial effusion",
@@ -21,22 +19,43 @@ _HEART = (
 _LUNGS = tuple(label for label in LABELS if label not in _HEART)
 
 
-def sentence(rng: np.random.Generator, label: str, side: str, zone: str, mm: int) -> str:
-    """What the findings say of one lesion."""
+def sentence(
+    rng: np.random.Generator, label: str, side: str, zone: str, mm: int, brief: bool
+) -> str:
+    """What the findings say of one lesion; `brief`: the same of all that have label and place."""
+    if brief:
+        where = _place(side, zone, phrases.LOBES.get((side, zone), ("",))[0])
+        return _capital(phrases.SUMMARY[label][0].format(where=where, side=side))
     return _filled(rng, phrases.POSITIVE[label], side, zone, mm)
 
 
-def findings(rng: np.random.Generator, positive: Mapping[str, Sequence[str]]) -> str:
-    """The section, from the sentences of each label that is present; the others may be negated."""
-    parts = [_one(rng, phrases.AIRWAYS)]
-    for labels in (_HEART, _LUNGS):
-        if labels is _LUNGS:
-            parts.append(_one(rng, phrases.LUNGS))
-        for label in labels:
-            mentioned, negative = rng.random() < _MENTIONED, _one(rng, phrases.NEGATIVE[label])
-            parts += positive.get(label) or ([negative] if mentioned else [])
-    parts += [phrases.REST[i] for i in sorted(rng.permutation(len(phrases.REST))[:2])]
-    return " ".join(parts)
+def findings(
+    rng: np.random.Generator,
+    positive: Mapping[str, Sequence[str]],
+    labels: Collection[str],
+    normal: float,
+) -> str:
+    """The section: the sentences of each label that is present, and something of what is normal.
+
+    Args:
+        positive: label → its sentences.
+        labels: those that may be negated where they are absent.
+        normal: the probability of each sentence that tells of nothing.
+    """
+
+    def told(ways: Sequence[str]) -> list[str]:
+        chance, way = rng.random(), _one(rng, ways)
+        return [way] if chance < normal else []
+
+    parts = told(phrases.AIRWAYS)
+    for group in (_HEART, _LUNGS):
+        if group is _LUNGS:
+            parts += told(phrases.LUNGS)
+        for label in group:
+            negative = told(phrases.NEGATIVE[label])
+            parts += positive.get(label) or (negative if label in labels else [])
+    parts += told(phrases.REST)
+    return " ".join(parts or [_one(rng, phrases.NORMAL)])
 
 
 def impression(rng: np.random.Generator, lesions: Sequence[tuple[str, str, str]]) -> str:
@@ -49,8 +68,15 @@ def impression(rng: np.random.Generator, lesions: Sequence[tuple[str, str, str]]
 def _filled(
     rng: np.random.Generator, ways: Sequence[str], side: str, zone: str, mm: int = 0
 ) -> str:
-    where = phrases.PLACES.get(zone) or _one(rng, phrases.LOBES.get((side, zone), ("",)))
-    text = _one(rng, ways).format(where=where.format(side=side), side=side, mm=mm)
+    where = _place(side, zone, _one(rng, phrases.LOBES.get((side, zone), ("",))))
+    return _capital(_one(rng, ways).format(where=where, side=side, mm=mm))
+
+
+def _place(side: str, zone: str, lobe: str) -> str:
+    return phrases.PLACES.get(zone, lobe).format(side=side)
+
+
+def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
