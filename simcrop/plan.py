@@ -149,7 +149,7 @@ def acquire(config: Config) -> Builder:
     return lambda wildcards, input: _yaml(
         runs.Acquire,
         input,
-        dataset=config.layout(wildcards.dataset),
+        dataset=wildcards.dataset,
         seed=config.seed,
         source=config.acquire[wildcards.dataset],
     )
@@ -159,14 +159,13 @@ def index(config: Config) -> Builder:
     """Settings of `index`, by cohort."""
 
     def build(wildcards: Any, input: Any) -> str:
-        dataset = config.dataset(wildcards.cohort)
         return _yaml(
             runs.Index,
             input,
             cohort=wildcards.cohort,
-            dataset=config.layout(dataset),
+            dataset=config.layout(wildcards.cohort),
             seed=config.seed,
-            raw=config.raw(dataset),
+            raw=config.raw(config.dataset(wildcards.cohort)),
             settings=config.prepare[wildcards.cohort],
         )
 
@@ -177,13 +176,12 @@ def volumes(config: Config) -> Builder:
     """Settings of `volumes`, by cohort and shard."""
 
     def build(wildcards: Any, input: Any) -> str:
-        dataset = config.dataset(wildcards.cohort)
         return _yaml(
             runs.Volumes,
             input,
             cohort=wildcards.cohort,
-            dataset=config.layout(dataset),
-            raw=config.raw(dataset),
+            dataset=config.layout(wildcards.cohort),
+            raw=config.raw(config.dataset(wildcards.cohort)),
             shard=int(wildcards.shard),
             settings=config.prepare[wildcards.cohort],
         )
@@ -197,7 +195,7 @@ def collect(config: Config) -> Builder:
         runs.Collect,
         input,
         cohort=wildcards.cohort,
-        dataset=config.layout(config.dataset(wildcards.cohort)),
+        dataset=config.layout(wildcards.cohort),
         settings=config.prepare[wildcards.cohort],
     )
 
@@ -222,7 +220,9 @@ def encoder(config: Config) -> Builder:
             method=method,
             encoder=config.pretrain.encoder,
             recipe=config.pretrain.recipe,
-            text_encoder=next(iter(text_encoder(config, wildcards.cohort, wildcards.method)), None),
+            text_encoder=TEXT_ENCODER.format(cohort=wildcards.cohort)
+            if method.objectives.reads_reports
+            else None,
         )
 
     return build
@@ -233,13 +233,14 @@ def evaluation(config: Config, kind: type[runs.Evaluation]) -> Builder:
 
     def build(wildcards: Any, input: Any) -> str:
         benchmark = config.benchmark[wildcards.benchmark]
-        dataset = config.dataset(benchmark.cohort)
         fields: dict[str, Any] = {}
         if kind is runs.Segment:
-            fields["structures"] = cohorts.get(config.layout(dataset)).STRUCTURES
+            fields["structures"] = cohorts.get(config.layout(benchmark.cohort)).STRUCTURES
         if kind is runs.Locate:
-            fields["lesions"] = f"{config.raw(dataset)}/synthetic/lesions.csv"
-            [fields["text_encoder"]] = text_encoder(config, config.encoders(wildcards.benchmark))
+            raw = config.raw(config.dataset(benchmark.cohort))
+            fields["lesions"] = f"{raw}/synthetic/lesions.csv"
+            trained_on = config.encoders(wildcards.benchmark)
+            fields["text_encoder"] = TEXT_ENCODER.format(cohort=trained_on)
         return _yaml(
             kind,
             input,

@@ -30,7 +30,11 @@ class Synthetic(Strict):
     spacing: Spacing = (7.0, 7.0, 14.0)
     prevalence: Share = 0.25
     lesion_size: float = Field(1.0, gt=0, description="factor on the size of every lesion")
-    findings: list[str] | None = Field(None, description="labels that may be present; all if unset")
+    findings: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="labels that are drawn, unless the dataset has its own; all if unset",
+    )
     normal: float = Field(0.45, ge=0, le=1, description="chance that something normal is told")
     brief: bool = Field(False, description="a finding is told in one way only, without its size")
 

@@ -35,8 +35,9 @@ class Config(Strict):
         """The dataset that a cohort is prepared from."""
         return self.prepare[cohort].dataset or cohort
 
-    def layout(self, dataset: str) -> str:
-        """The module of `simcrop.cohorts` that knows a dataset's raw files."""
+    def layout(self, cohort: str) -> str:
+        """The dataset of `simcrop.cohorts` whose raw layout a cohort is read from."""
+        dataset = self.dataset(cohort)
         return self.acquire[dataset].layout or dataset
 
     def encoders(self, benchmark: str) -> str:

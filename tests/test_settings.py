@@ -139,9 +139,22 @@ def test_a_benchmark_may_have_encoders_of_another_cohort(raw_config, lay_over, r
     assert config.encoders("sparse-lesions") == "sparse"
     paths = plan.encoders(config)
     assert "results/pretrain/sparse/simcrop/2/weights.safetensors" in paths
-    assert len(paths) == len(set(paths)) == 2 * 5 * 3
-    benchmarks = [path.split("/")[2] for path in plan.scores(config, "difference")]
-    assert set(benchmarks) == {"common", "sparse"}
+    ablations = len(config.pretrain.ablations)
+    assert len(paths) == len(set(paths)) == (2 * 5 + ablations) * 3
+
+    def benchmarks(table):
+        return {path.split("/")[2] for path in plan.scores(config, table)}
+
+    assert benchmarks("difference") == {"common", "sparse"}
+    assert benchmarks("localisation") == {"common-lesions", "sparse-lesions"}
+    assert benchmarks("ablation") == {"common", "common-lesions"}
+
+
+def test_the_study_runs_every_ablation_that_there_is(raw_config, lay_over, root):
+    lay_over(raw_config, yaml.safe_load((root / "config" / "study.yaml").read_text()))
+    config = settings.load(raw_config)
+    every = {name for name in config.methods if name.startswith("simcrop-")}
+    assert set(config.pretrain.ablations) == every
 
 
 def test_encoders_of_an_unknown_cohort_are_refused(raw_config):

@@ -22,7 +22,7 @@ def acquire(run: runs.Acquire, out: Path) -> None:
     Raises:
         InputError: the dataset is unknown or cannot be made, or the folder is missing or empty.
     """
-    dataset = cohorts.get(run.dataset)
+    dataset = cohorts.get(run.source.layout or run.dataset)
     made = run.source.source == "synthetic"
     (out / "record.csv").unlink(missing_ok=True)
     if made:

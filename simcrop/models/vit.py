@@ -119,7 +119,9 @@ class Attention(nn.Module):
         qkv = self.qkv(tokens).view(batch, count, 3, self.heads, width // self.heads)
         qkv = qkv.permute(2, 0, 3, 1, 4)
         if qkv.device.type == "cpu" and qkv.dtype == torch.bfloat16:
-            qkv = qkv.float()  # PyTorch's fused kernel for CPUs takes twice as long in bfloat16
+            # On short sequences the fused kernel takes up to twice as long in bfloat16:
+            # benchmarks/attention.py
+            qkv = qkv.float()
         query, key, value = qkv
         mixed = F.scaled_dot_product_attention(query, key, value)
         return self.proj(mixed.transpose(1, 2).reshape(batch, count, width))

@@ -57,7 +57,10 @@ def difference(run: runs.Table, read: list[tuple[Path, dict[str, Any]]]) -> pd.D
     """What the example method is ahead of each other one in the main metric of each benchmark.
 
     Both are scored on the same resample of the patients before they are subtracted, so that the
-    interval is that of the paired difference. Returns and raises as `estimate`.
+    interval is that of the paired difference. Raises as `estimate`.
+
+    Returns:
+        COLUMNS and `task`; `method` is the other one, and values lie in [-1, 1].
     """
     rows = []
     for benchmark, ours in _by_benchmark(read):

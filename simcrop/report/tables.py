@@ -19,8 +19,8 @@ CAPTIONS = {
 def table(run: runs.Table, out: Path) -> None:
     """Write one table as .csv, .md and .tex, each named by it.
 
-    The CSV holds every metric, `auroc:<label>` and `dice:<structure>` among them, in [0, 1]; the
-    others lay out the main metric of each benchmark in percent.
+    The CSV holds every metric, `auroc:<label>` and `dice:<structure>` among them, in shares of one;
+    the others lay out the main metric of each benchmark in percent.
 
     Raises:
         InputError: scores or predictions are missing or do not fit together.

@@ -90,3 +90,15 @@ def test_a_missing_and_an_empty_folder_are_named_with_their_key(tmp_path):
 def test_what_cannot_be_made_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"acquire\.sample.*source: folder"):
         acquire.acquire(run("sample"), tmp_path)
+
+
+def test_a_dataset_in_the_layout_of_another_is_made_as_that_one(tmp_path):
+    own = run("mine", layout="btcv", synthetic=sections.Synthetic(cases=10))
+    acquire.acquire(own, tmp_path / "mine")
+    acquire.acquire(small("btcv"), tmp_path / "btcv")
+    assert record(tmp_path / "mine").equals(record(tmp_path / "btcv"))
+
+
+def test_the_entry_is_named_and_not_its_layout(tmp_path):
+    with pytest.raises(InputError, match=r"acquire\.mine\.folder"):
+        acquire.acquire(run("mine", layout="btcv", source="folder", folder="gone"), tmp_path)

@@ -10,6 +10,7 @@ from simcrop import sections
 from simcrop.cohorts import btcv
 from simcrop.cohorts.synthetic import anatomy, case, phrases, space
 from simcrop.cohorts.synthetic.lesions import FINDINGS, LABELS
+from simcrop.errors import InputError
 
 MINIATURE = space.Grid((7, 7, 14), (48, 48, 24))
 FINE = space.Grid((4, 4, 5), (84, 84, 68))
@@ -252,6 +253,18 @@ def test_only_the_findings_that_are_wanted_are_drawn_and_spoken_of():
             assert all(sentence in one.findings for sentence in told)
         else:
             assert one.findings in phrases.NORMAL
+
+
+def test_of_what_is_normal_only_the_wanted_findings_are_denied():
+    settings = sections.Synthetic(findings=["Lung nodule"], normal=1)
+    told = draw("healthy", settings=settings, plan=lambda rng: []).findings
+    denied = {label for label, ways in phrases.NEGATIVE.items() if any(way in told for way in ways)}
+    assert denied == {"Lung nodule"}
+
+
+def test_a_finding_that_is_not_known_is_refused():
+    with pytest.raises(InputError, match="no finding 'Lung nodul'"):
+        draw("a", settings=sections.Synthetic(findings=["Lung nodul"]))
 
 
 def test_brief_reports_tell_equal_findings_with_equal_words():

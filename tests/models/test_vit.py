@@ -119,3 +119,18 @@ def test_the_paper_s_encoder_has_the_size_of_a_vit_b():
         visible = torch.zeros(2, 686, dtype=torch.long)
         tokens = model(torch.zeros(2, 1, 224, 224, 112), visible)
     assert tokens.shape == (2, 687, 768)
+
+
+def test_attention_on_a_cpu_stays_in_float32_under_bfloat16(monkeypatch, vit, volume):
+    seen = []
+
+    def attention(query, key, value):
+        seen.append({query.dtype, key.dtype, value.dtype})
+        return fused(query, key, value)
+
+    fused = F.scaled_dot_product_attention
+    monkeypatch.setattr(F, "scaled_dot_product_attention", attention)
+    with torch.autocast("cpu", torch.bfloat16):
+        tokens = vit.float()(volume.float())
+    assert seen == [{torch.float32}] * 3
+    assert tokens.isfinite().all()

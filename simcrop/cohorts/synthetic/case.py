@@ -9,6 +9,7 @@ from scipy import ndimage
 from simcrop import sections
 from simcrop.cohorts.synthetic import anatomy, lesions, reports
 from simcrop.cohorts.synthetic.space import Grid, generator
+from simcrop.errors import InputError
 
 # A finding and where it lies: (label, side, zone).
 Site = tuple[str, str, str]
@@ -61,7 +62,16 @@ class Case:
 
 
 def usual(odds: Mapping[str, float]) -> Plan:
-    """Findings (label → probability), each drawn by itself, at places as different as can be."""
+    """Findings (label → probability), each drawn by itself, at places as different as can be.
+
+    Raises:
+        InputError: there is no such finding.
+    """
+    if unknown := sorted(odds.keys() - set(lesions.LABELS)):
+        raise InputError(
+            f"there is no finding '{unknown[0]}'; mend it under synthetic.findings: known are "
+            f"{', '.join(lesions.LABELS)}"
+        )
 
     def plan(rng: np.random.Generator) -> list[Site]:
         used: list[tuple[str, str]] = []
