@@ -4,6 +4,7 @@ A builder takes the configuration, the rule's wildcards and its input, whose nam
 the run, and returns the text of that run's settings.yaml.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
@@ -52,12 +53,11 @@ def encoders(config: Config) -> list[str]:
     """The weights of every method, cohort and seed; of the ablations on the main cohort alone."""
     main = config.pretrain.cohort
     trained_on = dict.fromkeys([main, *map(config.encoders, config.benchmark)])
-    pairs = [(cohort, method) for cohort in trained_on for method in config.pretrain.methods]
-    pairs += [(main, method) for method in config.pretrain.ablations]
+    wanted = itertools.product(trained_on, config.pretrain.methods, config.pretrain.seeds)
+    ablated = itertools.product([main], config.pretrain.ablations, config.ablation_seeds)
     return [
         WEIGHTS.format(cohort=cohort, method=method, seed=seed)
-        for cohort, method in dict.fromkeys(pairs)
-        for seed in config.pretrain.seeds
+        for cohort, method, seed in dict.fromkeys([*wanted, *ablated])
     ]
 
 
@@ -74,11 +74,13 @@ def scores(config: Config, table: str) -> list[str]:
     if table == "ablation":
         if not pretrain.ablations:
             return []
+        seeds = config.ablation_seeds
         methods = dict.fromkeys([report.example, *pretrain.ablations])
         names = [report.ablation_benchmark, *benchmarks(config, "localisation")]
         trained_on = config.encoders(report.ablation_benchmark)
         names = [name for name in names if config.encoders(name) == trained_on]
     else:
+        seeds = pretrain.seeds
         methods = dict.fromkeys(pretrain.methods)
         tasks = ("classification", "segmentation") if table == "difference" else (table,)
         names = [name for task in tasks for name in benchmarks(config, task)]
@@ -87,7 +89,7 @@ def scores(config: Config, table: str) -> list[str]:
         for name in dict.fromkeys(names)
         for method in methods
         if config.benchmark[name].task != "localisation" or _aligned(config, method)
-        for seed in pretrain.seeds
+        for seed in seeds
     ]
 
 

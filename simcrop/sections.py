@@ -234,6 +234,9 @@ class Pretrain(Strict):
     seeds: list[int] = Field(min_length=1)
     methods: list[Name] = Field(min_length=1, description="keys of methods: the comparison")
     ablations: list[Name] = Field([], description="keys of methods: rows of the ablation table")
+    ablation_seeds: list[int] | None = Field(
+        None, min_length=1, description="seeds of the ablation table; all of `seeds` if unset"
+    )
     encoder: Vit = Vit()
     text_encoder: TextEncoder = TextEncoder()
     recipe: Recipe = Recipe()

@@ -44,6 +44,11 @@ class Config(Strict):
         """The cohort that the encoders of a benchmark are trained on."""
         return self.benchmark[benchmark].encoders or self.pretrain.cohort
 
+    @property
+    def ablation_seeds(self) -> list[int]:
+        """The seeds of the ablation table."""
+        return self.pretrain.ablation_seeds or self.pretrain.seeds
+
     def raw(self, dataset: str) -> str:
         """The folder that holds a dataset's raw files."""
         entry = self.acquire[dataset]
@@ -60,6 +65,8 @@ class Config(Strict):
         for name, benchmark in self.benchmark.items():
             _known(f"benchmark.{name}.cohort", benchmark.cohort, self.prepare, "prepare")
             _known(f"benchmark.{name}.encoders", self.encoders(name), self.prepare, "prepare")
+        if unknown := set(self.ablation_seeds) - set(self.pretrain.seeds):
+            raise ValueError(f"pretrain.ablation_seeds: {sorted(unknown)} are not among the seeds")
         if self.pretrain.ablations:
             _known(
                 "report.ablation_benchmark",

@@ -168,3 +168,16 @@ def test_a_dataset_has_the_layout_that_it_names(raw_config):
     config = settings.load(raw_config)
     assert (config.layout("mine"), config.layout("btcv")) == ("ct-rate", "btcv")
     assert config.raw("mine") == "results/acquire/mine/raw"
+
+
+def test_ablations_may_be_run_with_fewer_seeds(raw_config):
+    raw_config["pretrain"] |= {"seeds": [0, 1, 2], "ablation_seeds": [1]}
+    config = settings.load(raw_config)
+    methods = {"simcrop", *config.pretrain.ablations}
+    runs_of = {tuple(path.split("/")[3:5]) for path in plan.scores(config, "ablation")}
+    assert runs_of == {(method, "1") for method in methods}
+    trained = {tuple(path.split("/")[3:5]) for path in plan.encoders(config)}
+    assert trained >= runs_of | {("simcrop", "0"), ("simcrop", "2")}
+    assert ("simcrop-no-image", "0") not in trained
+    raw_config["pretrain"]["ablation_seeds"] = [7]
+    assert "ablation_seeds: [7]" in refusal(raw_config)
