@@ -139,8 +139,9 @@ def test_a_benchmark_may_have_encoders_of_another_cohort(raw_config, lay_over, r
     assert config.encoders("sparse-lesions") == "sparse"
     paths = plan.encoders(config)
     assert "results/pretrain/sparse/simcrop/2/weights.safetensors" in paths
+    seeds, ablated = len(config.pretrain.seeds), len(config.ablation_seeds)
     ablations = len(config.pretrain.ablations)
-    assert len(paths) == len(set(paths)) == (2 * 5 + ablations) * 3
+    assert len(paths) == len(set(paths)) == 2 * 5 * seeds + ablations * ablated
 
     def benchmarks(table):
         return {path.split("/")[2] for path in plan.scores(config, table)}
