@@ -104,6 +104,13 @@ def text_encoder(config: Config, cohort: str, method: str | None = None) -> list
     return [TEXT_ENCODER.format(cohort=cohort)] if reads else []
 
 
+def start(config: Config, method: str) -> list[str]:
+    """The file that the encoder of a method starts from, if there is one."""
+    entry = config.methods[method]
+    path = entry.weights or (config.pretrain.weights if entry.objectives.names else None)
+    return [path] if path else []
+
+
 def example(config: Config, benchmark: str) -> str:
     """The folder of the run whose images are shown for a benchmark."""
     return EVALUATION.format(
@@ -225,6 +232,7 @@ def encoder(config: Config) -> Builder:
             text_encoder=TEXT_ENCODER.format(cohort=wildcards.cohort)
             if method.objectives.reads_reports
             else None,
+            start=next(iter(start(config, wildcards.method)), None),
         )
 
     return build

@@ -108,6 +108,7 @@ class Encoder(Run):
     sentences: str
     volumes: list[str]
     text_encoder: str | None
+    start: str | None = None
 
 
 class Evaluation(Run):

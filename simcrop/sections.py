@@ -77,6 +77,10 @@ class Vit(Strict):
     width: int = Field(768, gt=0)
     depth: int = Field(12, gt=0)
     heads: int = Field(12, gt=0)
+    positions: Literal["axes", "stored"] = Field(
+        "axes", description="`stored`: as they came with weights from elsewhere"
+    )
+    norm: bool = Field(True, description="after the last block")
 
     @property
     def grid(self) -> Triple:
@@ -191,6 +195,9 @@ class Method(Strict):
 
     title: str = Field(description="the row's name in tables")
     mask_ratio: float = Field(0.75, ge=0, lt=1, description="share of patches that are dropped")
+    weights: str | None = Field(
+        None, description="file that the encoder starts from; without objectives it stays there"
+    )
     objectives: Objectives = Objectives()
 
 
@@ -238,6 +245,9 @@ class Pretrain(Strict):
         None, min_length=1, description="seeds of the ablation table; all of `seeds` if unset"
     )
     encoder: Vit = Vit()
+    weights: str | None = Field(
+        None, description="file that all methods with objectives start from, but for their own"
+    )
     text_encoder: TextEncoder = TextEncoder()
     recipe: Recipe = Recipe()
 

@@ -182,3 +182,12 @@ def test_ablations_may_be_run_with_fewer_seeds(raw_config):
     assert ("simcrop-no-image", "0") not in trained
     raw_config["pretrain"]["ablation_seeds"] = [7]
     assert "ablation_seeds: [7]" in refusal(raw_config)
+
+
+def test_methods_start_from_the_weights_they_name_and_random_ones_from_none(raw_config):
+    raw_config["pretrain"]["weights"] = "data/mae.pth"
+    raw_config["methods"]["published"] = {"title": "Published", "weights": "data/simcrop.pth"}
+    raw_config["pretrain"]["methods"].append("published")
+    config = settings.load(raw_config)
+    starts = {name: plan.start(config, name) for name in ("random", "simcrop", "published")}
+    assert starts == {"random": [], "simcrop": ["data/mae.pth"], "published": ["data/simcrop.pth"]}

@@ -1,6 +1,7 @@
 """Fixed sine and cosine positions of patches that encode all three axes."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 Triple = tuple[int, int, int]
@@ -24,3 +25,10 @@ def positions(grid: Triple, width: int) -> Tensor:
         axes += [angles.sin(), angles.cos()]
     rest = torch.zeros(len(axes[0]), width - 6 * count, dtype=torch.float64)
     return torch.cat([*axes, rest], dim=1)
+
+
+def interpolated(places: Tensor, grid: Triple, wanted: Triple) -> Tensor:
+    """Positions, (N, width), of the patches of `grid`, linearly onto `wanted`: (M, width)."""
+    field = places.T.reshape(1, -1, *grid)
+    field = F.interpolate(field, wanted, mode="trilinear", align_corners=False)
+    return field[0].flatten(1).T.contiguous()

@@ -1,13 +1,15 @@
 """A 3D vision transformer that embeds and sees only the patches it is given."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simcrop.models.patches import grid_of, patchify, take
-from simcrop.models.positions import positions
+from simcrop.models.positions import interpolated
+from simcrop.models.positions import positions as axes
 
 Triple = tuple[int, int, int]
 EPS = 1e-6
@@ -23,18 +25,31 @@ class ViT(nn.Module):
         volume: voxels of the usual input.
         patch: voxels of a patch.
         width, depth, heads: of the transformer.
+        positions: `axes` encodes the index along every axis; `stored` is part of the state, for
+            weights from elsewhere, and is interpolated on other grids.
+        norm: whether the last block is followed by a norm.
     """
 
-    def __init__(self, volume: Triple, patch: Triple, width: int, depth: int, heads: int) -> None:
+    def __init__(
+        self,
+        volume: Triple,
+        patch: Triple,
+        width: int,
+        depth: int,
+        heads: int,
+        positions: Literal["axes", "stored"] = "axes",
+        norm: bool = True,
+    ) -> None:
         super().__init__()
         self.grid = tuple(edge // size for edge, size in zip(volume, patch, strict=True))
         self.width = width
         self.patch_embed = PatchEmbedding(tuple(patch), width)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
-        self.norm = nn.LayerNorm(width, eps=EPS)
-        place = positions(self.grid, width).to(torch.get_default_dtype())
-        self.register_buffer("positions", place, persistent=False)
+        self.norm = nn.LayerNorm(width, eps=EPS) if norm else nn.Identity()
+        place = axes(self.grid, width).to(torch.get_default_dtype())
+        self.stored = positions == "stored"
+        self.register_buffer("positions", place, persistent=self.stored)
 
     def forward(self, volume: Tensor, visible: Tensor | None = None) -> Tensor:
         """Encode the patches `visible`, (B, V) long, or all.
@@ -69,7 +84,8 @@ class ViT(nn.Module):
         grid = grid_of(volume, self.patch_embed.patch)
         place = self.positions
         if grid != self.grid:
-            place = positions(grid, self.width).to(place)
+            other = interpolated(place, self.grid, grid) if self.stored else axes(grid, self.width)
+            place = other.to(place)
         tokens = tokens + (place if visible is None else place[visible])
         return torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
 

@@ -1,6 +1,7 @@
 """The training of one encoder for one method and seed, resumable at every checkpoint."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from simcrop import files, runs
 from simcrop.errors import InputError
-from simcrop.formats import cases, sentences, weights
+from simcrop.formats import cases, foreign, sentences, weights
 from simcrop.models.pretrainer import Pretrainer
 from simcrop.pretrain import checkpoints, reconstruction, reports
 from simcrop.pretrain.data import Batches, Volumes, loader, training_cases
@@ -19,19 +20,24 @@ from simcrop.progress import progress
 def encoder(run: runs.Encoder, out: Path) -> None:
     """Train an encoder and write weights.safetensors, history.csv and reconstruction.zip to `out`.
 
-    A method without objectives is left at its random start. A run that was interrupted goes on
-    from `out`/checkpoints and ends in the same bytes as one that was not.
+    A method without objectives is left at its start, which is random or read from a file. A run
+    that was interrupted goes on from `out`/checkpoints and ends in the same bytes as one that was
+    not.
 
     Raises:
         InputError: the inputs do not fit the method, or a loss is no longer a number.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    state: dict[str, Tensor] = {}
+    if run.start:
+        state, settings = foreign.read(run.start, run.encoder)
+        run = run.model_copy(update={"encoder": settings})
     table = cases.read(run.cases)
     names = run.method.objectives.names
     if names:
-        model, history = _trained(run, out, table, device)
+        model, history = _trained(run, out, table, device, state)
     else:
-        model, history = _pretrainer(run, None), []
+        model, history = _pretrainer(run, None, state), []
     weights.save(out / "weights.safetensors", model.state_dict(), run.model_dump(mode="json"))
     columns = ["epoch", *names, "total", "lr", "gradient_norm"]
     with files.whole(out / "history.csv") as temporary:
@@ -40,7 +46,11 @@ def encoder(run: runs.Encoder, out: Path) -> None:
 
 
 def _trained(
-    run: runs.Encoder, out: Path, table: pd.DataFrame, device: torch.device
+    run: runs.Encoder,
+    out: Path,
+    table: pd.DataFrame,
+    device: torch.device,
+    state: dict[str, Tensor],
 ) -> tuple[Pretrainer, list[dict[str, float]]]:
     """The trained model, and one row an epoch of mean losses."""
     recipe, names = run.recipe, run.method.objectives.names
@@ -48,7 +58,7 @@ def _trained(
     volumes = Volumes(run.volumes, list(table["case"]))
     texts, text_model = _reports(run, table, device)
     batches = Batches(run, list(table["case"]), volumes, texts)
-    model = _pretrainer(run, texts).to(device)
+    model = _pretrainer(run, texts, state).to(device)
     optimizer = torch.optim.AdamW(
         _groups(model, recipe.weight_decay), lr=recipe.lr, betas=recipe.betas, fused=True
     )
@@ -137,21 +147,25 @@ def _reports(
     return texts, model
 
 
-def _pretrainer(run: runs.Encoder, texts: reports.Reports | None) -> Pretrainer:
-    """The model at its start, from the settings less what only the training loop uses."""
+def _pretrainer(
+    run: runs.Encoder, texts: reports.Reports | None, state: Mapping[str, Tensor]
+) -> Pretrainer:
+    """The model at its start: the encoder's `state`, where one is given, the rest drawn."""
     chosen = {}
     for name in run.method.objectives.names:
         arguments = getattr(run.method.objectives, name).model_dump(exclude={"weight"})
         if name == "report_reconstruction":
             arguments.pop("mask_ratio")
         chosen[name] = arguments.pop("decoder", arguments)
-    return Pretrainer(
+    model = Pretrainer(
         run.encoder.model_dump(),
         chosen,
         run.seed,
         text_width=texts.width if texts else 0,
         vocabulary=texts.vocabulary if texts else 0,
     )
+    model.encoder.load_state_dict(state, strict=False)
+    return model
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict]:

@@ -59,6 +59,29 @@ def test_a_run_killed_at_any_step_and_resumed_ends_in_the_same_bytes(
     assert outputs(tmp_path / "killed") == outputs(folder)
 
 
+def test_without_objectives_an_encoder_is_what_its_start_holds(whole, make_run, tmp_path):
+    _, folder = whole
+    start = str(folder / "weights.safetensors")
+    train.encoder(make_run().model_copy(update={"start": start, "seed": 7}), tmp_path)
+    trained, _ = weights.load(start)
+    taken, _ = weights.load(tmp_path / "weights.safetensors")
+    assert taken.keys() == {key for key in trained if key.startswith("encoder.")}
+    assert all(torch.equal(value, trained[key]) for key, value in taken.items())
+
+
+def test_training_begins_at_its_start(whole, make_run, tmp_path):
+    _, folder = whole
+    start = str(folder / "weights.safetensors")
+    run = make_run("image_reconstruction", lr=1e-12, weight_decay=0.0, warmup_epochs=0)
+    train.encoder(run.model_copy(update={"start": start}), tmp_path)
+    trained, _ = weights.load(start)
+    further, _ = weights.load(tmp_path / "weights.safetensors")
+    for key in (key for key in further if key.startswith("encoder.")):
+        torch.testing.assert_close(further[key], trained[key], atol=1e-7, rtol=0)
+    head = "image_reconstruction.mask_token"
+    assert not torch.allclose(further[head], trained[head])
+
+
 def test_a_run_resumes_from_the_checkpoint_before_a_damaged_one(whole, tmp_path):
     run, folder = whole
     before = outputs(folder)
@@ -163,7 +186,7 @@ def test_accumulated_parts_add_up_to_the_mean_of_their_losses_and_gradients(make
     batches = data.Batches(
         run, list(table["case"]), data.Volumes(run.volumes, list(table["case"])), None
     )
-    model = train._pretrainer(run, None)
+    model = train._pretrainer(run, None, {})
     losses = [model(batches[i])["image_reconstruction"] for i in range(2)]
     (sum(losses) / 2).backward()
     norm = math.sqrt(sum(p.grad.square().sum().item() for p in model.parameters()))
@@ -182,7 +205,7 @@ def test_learning_rate_rises_to_its_peak_and_falls_along_half_a_cosine():
 
 
 def test_biases_norms_and_tokens_do_not_decay(make_run):
-    model = train._pretrainer(make_run("image_reconstruction"), None)
+    model = train._pretrainer(make_run("image_reconstruction"), None, {})
     decaying, still = (group["params"] for group in train._groups(model, 0.05))
     names = {id(p): name for name, p in model.named_parameters()}
     assert {names[id(p)].rsplit(".", 1)[-1] for p in decaying} == {"weight"}
