@@ -30,7 +30,8 @@ def network(run: runs.Segment, seed: int) -> UNETR:
     """UNETR with the encoder's weights, but for class token and positions; the rest is fresh."""
     trained, arguments = load_encoder(run.weights)
     state = trained.cpu().state_dict()
-    encoder = ViT(**{**arguments, "volume": run.settings.crop})
+    state.pop("positions", None)
+    encoder = ViT(**{**arguments, "volume": run.settings.crop, "positions": "axes"})
     state["cls_token"] = encoder.cls_token.detach()
     encoder.load_state_dict(state)
     with torch.random.fork_rng(devices=[]):

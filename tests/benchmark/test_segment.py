@@ -62,6 +62,16 @@ def make_run(tmp_path, store, case_table, encoder_weights):
     return make
 
 
+def test_positions_that_came_with_the_weights_are_not_the_crops(make_run, encoder_weights):
+    crop = [8, 8, 8]
+    run = make_run({1.0: {"epochs": 1, "validate_every": 1}}, crop=crop)
+    plain = network(run, 0).encoder
+    run = run.model_copy(update={"weights": encoder_weights(positions="stored")})
+    stored = network(run, 0).encoder
+    assert torch.equal(stored.positions, plain.positions)
+    assert torch.equal(stored.patch_embed.proj.weight, plain.patch_embed.proj.weight)
+
+
 def test_a_trivial_structure_is_learnt_and_its_scores_follow_from_the_masks(make_run, tmp_path):
     run = make_run(
         {0.5: {"epochs": 1, "validate_every": 1}, 1.0: {"epochs": 12, "validate_every": 4}}
