@@ -1,4 +1,5 @@
-"""The command `simcrop`: one subcommand a stage, which repeats the run a settings.yaml states."""
+"""The command `simcrop`: a subcommand a stage, which repeats the run a settings.yaml states, and
+`embed` and `locate` for one's own scans."""
 
 import argparse
 import sys
@@ -40,13 +41,66 @@ def main(arguments: list[str] | None = None) -> int:
     for stage, help_ in STAGES.items():
         command = stages.add_parser(stage, help=help_, description=help_.capitalize() + ".")
         command.add_argument("settings", type=Path, help="the settings.yaml of a run of this stage")
+    _own_scans(stages)
     given = parser.parse_args(arguments)
     try:
-        run(given.stage, given.settings)
+        if given.stage in STAGES:
+            run(given.stage, given.settings)
+        else:
+            given.function(given)
     except InputError as error:
         print(f"simcrop: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _own_scans(commands: argparse._SubParsersAction) -> None:
+    help_ = "write one vector a scan"
+    command = commands.add_parser("embed", help=help_, description=help_.capitalize() + ".")
+    command.add_argument("scans", nargs="+", type=Path, metavar="CT", help="NIfTI, mhd/mha, nrrd")
+    command.add_argument("--weights", type=Path, required=True, help="weights.safetensors")
+    command.add_argument("--out", type=Path, default=Path("embeddings.csv"), help="a CSV file")
+    command.set_defaults(function=embed)
+
+    help_ = "show where in a scan a sentence is true"
+    command = commands.add_parser("locate", help=help_, description=help_.capitalize() + ".")
+    command.add_argument("scan", type=Path, metavar="CT", help="NIfTI, mhd/mha, nrrd")
+    command.add_argument("--weights", type=Path, required=True, help="weights.safetensors")
+    command.add_argument("--sentence", required=True, help="as a radiologist would write it")
+    command.add_argument("--text-encoder", help="folder or hub id, if it lies elsewhere by now")
+    command.add_argument("--out", type=Path, default=Path(), help="folder of the two files")
+    command.set_defaults(function=locate)
+
+
+def embed(given: argparse.Namespace) -> None:
+    """Write the vectors of `given.scans`: scan, f0, f1 …"""
+    import pandas as pd
+
+    from simcrop import files
+    from simcrop.inference import Encoder
+    from simcrop.progress import progress
+
+    encoder = Encoder(given.weights)
+    vectors = [encoder.embed(scan) for scan in progress(given.scans, "scans")]
+    table = pd.DataFrame(vectors).add_prefix("f")
+    table.insert(0, "scan", [str(scan) for scan in given.scans])
+    with files.whole(given.out) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+    print(given.out)
+
+
+def locate(given: argparse.Namespace) -> None:
+    """Write the heat map and the picture of `given.scan`, and print the best patches."""
+    from simcrop.inference import Encoder
+
+    found = Encoder(given.weights, given.text_encoder).locate(given.scan, given.sentence)
+    stem = given.scan.name.split(".")[0]
+    heat, picture = (given.out / f"{stem}.similarity{end}" for end in (".nii.gz", ".png"))
+    found.save(heat, picture)
+    print("cosine   right, front and head of the origin, mm")
+    for (x, y, z), cosine in found.best[:5]:
+        print(f"{cosine:6.3f}   {x:8.1f} {y:8.1f} {z:8.1f}")
+    print(heat, picture, sep="\n")
 
 
 def run(stage: str, settings: Path) -> None:

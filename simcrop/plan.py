@@ -228,6 +228,7 @@ def encoder(config: Config) -> Builder:
             seed=int(wildcards.seed),
             method=method,
             encoder=config.pretrain.encoder,
+            spacing=config.prepare[wildcards.cohort].spacing,
             recipe=config.pretrain.recipe,
             text_encoder=TEXT_ENCODER.format(cohort=wildcards.cohort)
             if method.objectives.reads_reports

@@ -21,6 +21,7 @@ from simcrop.sections import (
     Recipe,
     Report,
     Segmentation,
+    Spacing,
     Strict,
     TextEncoder,
     Vit,
@@ -103,6 +104,7 @@ class Encoder(Run):
     seed: int
     method: Method
     encoder: Vit
+    spacing: Spacing
     recipe: Recipe
     cases: str
     sentences: str

@@ -98,6 +98,7 @@ def test_a_run_read_back_from_its_yaml_is_the_same(raw_config, tmp_path):
         seed=1,
         method=config.methods["simcrop"],
         encoder=config.pretrain.encoder,
+        spacing=config.prepare["ct-rate"].spacing,
         recipe=config.pretrain.recipe,
         cases="cases.csv",
         sentences="sentences.csv",

@@ -108,6 +108,7 @@ def make_run(cohort, text_encoder):
                 "depth": 1,
                 "heads": 2,
             },
+            spacing=(2, 2, 4),
             recipe={**defaults, "crop": 0.8, **recipe},
             cases=str(cohort / "cases.csv"),
             sentences=str(cohort / "sentences.csv"),
