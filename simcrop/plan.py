@@ -104,6 +104,15 @@ def text_encoder(config: Config, cohort: str, method: str | None = None) -> list
     return [TEXT_ENCODER.format(cohort=cohort)] if reads else []
 
 
+def zero_shot(config: Config, benchmark: str, method: str) -> list[str]:
+    """The text encoder of a zero-shot classification, if the benchmark and the method have one."""
+    objectives = config.methods[method].objectives
+    matching = objectives.sentence_alignment or objectives.global_contrast
+    if not (matching and config.benchmark[benchmark].zero_shot):
+        return []
+    return text_encoder(config, config.encoders(benchmark), method)
+
+
 def start(config: Config, method: str) -> list[str]:
     """The file that the encoder of a method starts from, if there is one."""
     entry = config.methods[method]
@@ -245,6 +254,9 @@ def evaluation(config: Config, kind: type[runs.Evaluation]) -> Builder:
     def build(wildcards: Any, input: Any) -> str:
         benchmark = config.benchmark[wildcards.benchmark]
         fields: dict[str, Any] = {}
+        if kind is runs.Classify:
+            found = zero_shot(config, wildcards.benchmark, wildcards.method)
+            fields["text_encoder"] = next(iter(found), None)
         if kind is runs.Segment:
             fields["structures"] = cohorts.get(config.layout(benchmark.cohort)).STRUCTURES
         if kind is runs.Locate:

@@ -126,10 +126,11 @@ class Evaluation(Run):
 
 
 class Classify(Evaluation):
-    """A linear probe at every fraction."""
+    """A linear probe at every fraction, and zero-shot where there is a text encoder."""
 
     step: Literal["classification"] = "classification"
     settings: Classification
+    text_encoder: str | None = None
 
 
 class Segment(Evaluation):

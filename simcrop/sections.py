@@ -272,14 +272,32 @@ class Task(Strict):
     )
 
 
+class ZeroShot(Strict):
+    """What is asked for each label, of methods that can compare a text with a volume."""
+
+    template: str = Field("{label}.", description="a sentence, with {label} in it")
+    sentences: dict[str, str] = Field({}, description="of labels that are told otherwise")
+
+    def sentence(self, label: str) -> str:
+        """The sentence that tells of a label."""
+        return self.sentences.get(label) or self.template.replace("{label}", label)
+
+
 class Classification(Task):
     """A linear probe on frozen features."""
 
     task: Literal["classification"]
     kind: Literal["multilabel", "multiclass", "binary"]
     fractions: dict[Share, ProbeSchedule] = Field(min_length=1)
+    zero_shot: ZeroShot | None = None
     weight_decay: float = Field(1e-5, ge=0)
     clip: float = Field(1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _zero_shot_is_by_label(self) -> "Classification":
+        if self.zero_shot and self.kind != "multilabel":
+            raise ValueError(f"zero_shot asks label by label, which is not of kind {self.kind}")
+        return self
 
 
 class SegmentationSchedule(Strict):

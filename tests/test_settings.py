@@ -192,3 +192,14 @@ def test_methods_start_from_the_weights_they_name_and_random_ones_from_none(raw_
     config = settings.load(raw_config)
     starts = {name: plan.start(config, name) for name in ("random", "simcrop", "published")}
     assert starts == {"random": [], "simcrop": ["data/mae.pth"], "published": ["data/simcrop.pth"]}
+
+
+def test_zero_shot_is_asked_of_methods_that_compare_texts_with_volumes(raw_config):
+    raw_config["benchmark"]["ct-rate"]["zero_shot"] = {}
+    config = settings.load(raw_config)
+    names = ("random", "mae", "masked-records", "global-contrast", "simcrop")
+    able = [name for name in names if plan.zero_shot(config, "ct-rate", name)]
+    assert able == ["global-contrast", "simcrop"]
+    assert plan.zero_shot(config, "radchestct", "simcrop") == []
+    raw_config["benchmark"]["cc-ccii"]["zero_shot"] = {}
+    assert "zero_shot asks label by label" in refusal(raw_config)

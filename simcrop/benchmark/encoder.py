@@ -1,14 +1,17 @@
 """A trained encoder as the benchmarks use it: read from its weights, and frozen."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from simcrop.errors import InputError
 from simcrop.formats import weights
 from simcrop.models.alignment import SentenceAlignment
+from simcrop.models.contrast import GlobalContrast
 from simcrop.models.vit import ViT
+
+Part = TypeVar("Part", SentenceAlignment, GlobalContrast)
 
 
 def device() -> torch.device:
@@ -30,16 +33,39 @@ def load_alignment(path: str | Path, text_width: int) -> SentenceAlignment:
     Raises:
         InputError: the method was trained without sentence alignment.
     """
-    state, settings = weights.load(path)
-    arguments = settings["method"]["objectives"]["sentence_alignment"]
-    if arguments is None:
+    heads = _objective(path, SentenceAlignment, "sentence_alignment", text_width)
+    if heads is None:
         raise InputError(
             f"{path}: trained without sentence_alignment, so its patches cannot be compared with "
             "sentences; use a method that has this objective"
         )
+    return heads
+
+
+def load_matching(path: str | Path, text_width: int) -> SentenceAlignment | GlobalContrast:
+    """The frozen heads that score texts against volumes, those of sentence alignment first.
+
+    Raises:
+        InputError: the method was trained without sentence alignment and global contrast.
+    """
+    heads = _objective(path, SentenceAlignment, "sentence_alignment", text_width)
+    heads = heads or _objective(path, GlobalContrast, "global_contrast", text_width)
+    if heads is None:
+        raise InputError(
+            f"{path}: trained with neither sentence_alignment nor global_contrast, so its volumes "
+            "cannot be compared with texts; use a method that has one of them"
+        )
+    return heads
+
+
+def _objective(path: str | Path, kind: type[Part], name: str, text_width: int) -> Part | None:
+    state, settings = weights.load(path)
+    arguments = settings["method"]["objectives"].get(name)
+    if arguments is None:
+        return None
     arguments = {key: value for key, value in arguments.items() if key != "weight"}
-    heads = SentenceAlignment(settings["encoder"]["width"], text_width, **arguments)
-    heads.load_state_dict(_part(state, "sentence_alignment."))
+    heads = kind(settings["encoder"]["width"], text_width, **arguments)
+    heads.load_state_dict(_part(state, f"{name}."))
     return heads.eval().requires_grad_(False).to(device())
 
 

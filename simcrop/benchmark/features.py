@@ -18,28 +18,38 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@torch.inference_mode()
 def features(
     encoder: ViT, shape: tuple[int, int, int], store: VolumeStore, cases: Sequence[str]
 ) -> torch.Tensor:
     """The mean patch token of each case's centre crop, nothing masked: (N, width) on the CPU.
+
+    For the arguments see `tokens`.
+    """
+    return torch.cat([chunk.mean(dim=1).cpu() for chunk in tokens(encoder, shape, store, cases)])
+
+
+@torch.inference_mode()
+def tokens(
+    encoder: ViT, shape: tuple[int, int, int], store: VolumeStore, cases: Sequence[str]
+) -> Iterator[torch.Tensor]:
+    """The patch tokens of the cases' centre crops, nothing masked, a chunk after another.
 
     Args:
         encoder: in eval mode.
         shape: voxels of its input.
         store: volumes in HU.
         cases: N names.
+
+    Yields:
+        (B, patches, width), B cases in order.
     """
     chunks = [cases[start : start + BATCH] for start in range(0, len(cases), BATCH)]
 
     def read(chunk: Sequence[str]) -> torch.Tensor:
         return torch.stack([to_input(store.read(case), shape) for case in chunk])
 
-    vectors = [
-        encoder.features(volumes.to(device()))
-        for volumes in progress(ahead(read, chunks), "features", total=len(chunks))
-    ]
-    return torch.cat(vectors).cpu()
+    for volumes in progress(ahead(read, chunks), "features", total=len(chunks)):
+        yield encoder(volumes.to(device()))[:, 1:]
 
 
 def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

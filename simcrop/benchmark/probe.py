@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from simcrop.benchmark.features import features
 from simcrop.benchmark.metrics import auroc, defined, mean
 from simcrop.benchmark.partition import digest, fraction_of, require, splits
 from simcrop.benchmark.schedule import warmup_cosine
+from simcrop.benchmark.similarity import scores
 from simcrop.errors import InputError
 from simcrop.formats import cases
 from simcrop.formats.volumes import VolumeStore
@@ -28,6 +30,9 @@ SETTLING = 10  # epochs before training may stop early, as published
 
 def classification(run: runs.Classify, out: Path) -> None:
     """Train a probe at every fraction and score the test cases → scores.json, predictions.csv.
+
+    Where a text encoder is given, fraction 0 is zero-shot: a label's score is how well a sentence
+    that tells of it fits the volume.
 
     Raises:
         InputError: a split is empty, or the labels do not fit the kind of task.
@@ -47,19 +52,19 @@ def classification(run: runs.Classify, out: Path) -> None:
 
     validation, test = data(parts["val"]), data(parts["test"])
     records, tables = [], []
+    if run.text_encoder:
+        asked = [run.settings.zero_shot.sentence(label) for label in labels]
+        store, tested = VolumeStore(run.volumes), list(parts["test"]["case"])
+        fits = scores(run.weights, run.text_encoder, store, tested, asked)
+        records.append(_record(0.0, fits, truth, labels, kind, cases=(0, len(tested))))
+        tables.append(_predictions(parts["test"], 0.0, labels, fits))
     for fraction, schedule in progress(run.settings.fractions.items(), "fractions"):
         subset = fraction_of(parts["train"], fraction, run.seed)
         order = digest("probe", run.seed, fraction)
         head = fit(run, schedule, data(subset), validation, order)
         predicted = probabilities(head, test[0], kind)
-        records.append(
-            {
-                "fraction": fraction,
-                "metrics": measure(predicted, truth, labels, kind),
-                "train_cases": len(subset),
-                "test_cases": len(parts["test"]),
-            }
-        )
+        counts = (len(subset), len(parts["test"]))
+        records.append(_record(fraction, predicted, truth, labels, kind, cases=counts))
         tables.append(_predictions(parts["test"], fraction, labels, predicted))
     undefined = [
         label
@@ -67,6 +72,22 @@ def classification(run: runs.Classify, out: Path) -> None:
         if not ((column == 0).any() and (column == 1).any())
     ]
     outcome.write(run, out, records, pd.concat(tables), undefined=undefined)
+
+
+def _record(
+    fraction: float,
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    labels: list[str],
+    kind: str,
+    cases: tuple[int, int],
+) -> dict[str, Any]:
+    return {
+        "fraction": fraction,
+        "metrics": measure(predicted, truth, labels, kind),
+        "train_cases": cases[0],
+        "test_cases": cases[1],
+    }
 
 
 def fit(

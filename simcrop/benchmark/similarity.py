@@ -5,11 +5,46 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from simcrop.benchmark.encoder import device, load_alignment, load_encoder
+from simcrop.benchmark.encoder import device, load_alignment, load_encoder, load_matching
+from simcrop.benchmark.features import BATCH, tokens
 from simcrop.formats import text_encoder
+from simcrop.formats.volumes import VolumeStore
 from simcrop.models.inputs import offset, to_input
 
 Triple = tuple[int, int, int]
+
+
+@torch.inference_mode()
+def scores(
+    weights: str | Path, text: str | Path, volumes: VolumeStore, cases: list[str], texts: list[str]
+) -> np.ndarray:
+    """How well each text fits each volume, by the heads of alignment or of global contrast.
+
+    Args:
+        weights, text: files of the encoder and of its text encoder.
+        volumes: HU.
+        cases: N names.
+        texts: S of them.
+
+    Returns:
+        (N, S) float32.
+
+    Raises:
+        InputError: the method has no such heads.
+    """
+    tokenizer, bert = text_encoder.load(text)
+    bert = bert.to(device())
+    encoder, arguments = load_encoder(weights)
+    heads = load_matching(weights, bert.config.hidden_size)
+    encoded = [
+        text_encoder.encode(tokenizer, bert, texts[start : start + BATCH])
+        for start in range(0, len(texts), BATCH)
+    ]
+    rows = [
+        torch.cat([heads.scores(chunk, words, mask) for words, mask in encoded], dim=1)
+        for chunk in tokens(encoder, tuple(arguments["volume"]), volumes, cases)
+    ]
+    return torch.cat(rows).float().cpu().numpy()
 
 
 class Matcher:

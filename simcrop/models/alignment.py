@@ -70,6 +70,17 @@ class SentenceAlignment(nn.Module):
         """
         return cosines(self._text(words, mask), self.image_head(patches))
 
+    def scores(self, patches: Tensor, words: Tensor, mask: Tensor) -> Tensor:
+        """How well every sentence fits every volume: the mean of its K highest cosines there.
+
+        Args:
+            patches, words, mask: as in `similarity`.
+
+        Returns:
+            (B, S) in [-1, 1].
+        """
+        return self._pooled(self.similarity(patches, words, mask))
+
     def _text(self, words: Tensor, mask: Tensor) -> Tensor:
         """The mean over each sentence's words, after the head: (S, width)."""
         features = self.text_head(words).masked_fill(~mask[..., None], 0)
@@ -79,8 +90,7 @@ class SentenceAlignment(nn.Module):
         self, image: Tensor, text: Tensor, sentence: Tensor, owner: Tensor
     ) -> Tensor:
         """Softmax over the volumes; each that carries a sentence is a positive of it."""
-        similar = cosines(text, image)  # (B, U, V)
-        scores = similar.topk(self._count(image), dim=2, sorted=False).values.mean(dim=2).T
+        scores = self._pooled(cosines(text, image)).T
         positive = torch.zeros_like(scores, dtype=torch.bool)
         positive[sentence, owner] = True
         return infonce(scores / self.temperature, positive)
@@ -98,6 +108,11 @@ class SentenceAlignment(nn.Module):
         if allowed is not None:
             positive = positive & allowed
         return (infonce(scores, positive, allowed) + infonce(scores.T, positive, allowed)) / 2
+
+    def _pooled(self, similar: Tensor) -> Tensor:
+        """(B, S, V) -> (B, S), the mean over the patches most similar to each sentence."""
+        count = self._count(similar.mT)
+        return similar.topk(count, dim=2, sorted=False).values.mean(dim=2)
 
     def _count(self, image: Tensor) -> int:
         if isinstance(self.top_k, int):

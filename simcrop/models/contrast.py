@@ -33,6 +33,20 @@ class GlobalContrast(nn.Module):
         positive = identity[:, None] == identity
         return (infonce(scores, positive) + infonce(scores.T, positive.T)) / 2
 
+    def scores(self, patches: Tensor, words: Tensor, mask: Tensor) -> Tensor:
+        """The cosine of every volume with every text, which may be a report or a sentence.
+
+        Args:
+            patches: (B, N, image_width).
+            words: (S, T, text_width), frozen features of the texts' words.
+            mask: (S, T) bool, true at words and false at padding.
+
+        Returns:
+            (B, S) in [-1, 1].
+        """
+        means = words.masked_fill(~mask[..., None], 0).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+        return cosines(self.image_head(patches.mean(dim=1)), self.text_head(means))
+
 
 def cosines(rows: Tensor, columns: Tensor) -> Tensor:
     """(..., N, W), (..., M, W) -> (..., N, M), in full precision under autocast too."""

@@ -69,7 +69,9 @@ def grid(table: pd.DataFrame, titles: dict[str, str], ranked: bool = True) -> Gr
 
 
 def percent(fraction: float) -> str:
-    """A fraction of the labels as text, such as `10 %`."""
+    """A fraction of the labels as text, such as `10 %`; none is `zero-shot`."""
+    if not fraction:
+        return "zero-shot"
     return f"{100 * fraction:g} %"
 
 

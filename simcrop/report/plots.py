@@ -19,7 +19,7 @@ def label_efficiency(table: pd.DataFrame, titles: dict[str, str]) -> Figure:
         titles: printed names of benchmarks and methods, in the order of the legend.
     """
     main = table.groupby("benchmark", sort=False)["metric"].transform("first")
-    table = table[table["metric"] == main]
+    table = table[(table["metric"] == main) & (table["fraction"] > 0)]
     benchmarks = list(dict.fromkeys(table["benchmark"]))
     methods = _ordered(table["method"], titles)
     columns = 2 if len(benchmarks) == 4 else min(3, len(benchmarks))

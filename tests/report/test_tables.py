@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from simcrop import runs
 from simcrop.errors import InputError
 from simcrop.formats import scores
-from simcrop.report.layout import Cell, Grid, escaped, grid, latex
+from simcrop.report.layout import Cell, Grid, escaped, grid, latex, percent
 from simcrop.report.tables import table
 
 HEADER = "benchmark,method,fraction,metric,mean,low,high,seeds,cases"
@@ -316,3 +316,7 @@ def test_a_method_without_title_is_refused(table_runs, tmp_path):
     titles = {key: title for key, title in run.titles.items() if key != "mae"}
     with pytest.raises(InputError, match="'mae' is not in the report's titles"):
         table(run.model_copy(update={"titles": titles}), tmp_path)
+
+
+def test_no_labels_at_all_are_called_zero_shot():
+    assert [percent(share) for share in (0.0, 0.05, 1.0)] == ["zero-shot", "5 %", "100 %"]

@@ -8,6 +8,7 @@ rule benchmark_classification:
         weights=plan.weights(CONFIG),
         cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
         volumes=lambda wc: plan.stores(CONFIG, wc.benchmark, "volumes.zip"),
+        text_encoder=lambda wc: plan.zero_shot(CONFIG, wc.benchmark, wc.method),
     output:
         settings=f"{plan.EVALUATION}/settings.yaml",
         scores=f"{plan.EVALUATION}/scores.json",
