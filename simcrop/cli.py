@@ -20,6 +20,7 @@ STEPS = {
     "classification": "simcrop.benchmark.probe:classification",
     "segmentation": "simcrop.benchmark.segment:segmentation",
     "localisation": "simcrop.benchmark.locate:localisation",
+    "retrieval": "simcrop.benchmark.retrieve:retrieval",
     "sample": "simcrop.benchmark.sample:sample",
     "table": "simcrop.report.tables:table",
     "figures": "simcrop.report.figures:figures",

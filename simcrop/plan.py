@@ -17,7 +17,7 @@ PREPARE = "results/prepare/{cohort}"
 WEIGHTS = "results/pretrain/{cohort}/{method}/{seed}/weights.safetensors"
 EVALUATION = "results/benchmark/{benchmark}/{method}/{seed}"
 TEXT_ENCODER = "results/pretrain/{cohort}/text/encoder"
-COMPARISON = ("classification", "segmentation", "localisation", "difference")
+COMPARISON = ("classification", "segmentation", "localisation", "retrieval", "difference")
 TABLES = (*COMPARISON, "ablation")
 
 Builder = Callable[[Any, Any], str]
@@ -88,7 +88,7 @@ def scores(config: Config, table: str) -> list[str]:
         EVALUATION.format(benchmark=name, method=method, seed=seed) + "/scores.json"
         for name in dict.fromkeys(names)
         for method in methods
-        if config.benchmark[name].task != "localisation" or _aligned(config, method)
+        if _able(config, name, method)
         for seed in seeds
     ]
 
@@ -106,9 +106,7 @@ def text_encoder(config: Config, cohort: str, method: str | None = None) -> list
 
 def zero_shot(config: Config, benchmark: str, method: str) -> list[str]:
     """The text encoder of a zero-shot classification, if the benchmark and the method have one."""
-    objectives = config.methods[method].objectives
-    matching = objectives.sentence_alignment or objectives.global_contrast
-    if not (matching and config.benchmark[benchmark].zero_shot):
+    if not (_matches(config, method) and config.benchmark[benchmark].zero_shot):
         return []
     return text_encoder(config, config.encoders(benchmark), method)
 
@@ -262,6 +260,10 @@ def evaluation(config: Config, kind: type[runs.Evaluation]) -> Builder:
         if kind is runs.Locate:
             raw = config.raw(config.dataset(benchmark.cohort))
             fields["lesions"] = f"{raw}/synthetic/lesions.csv"
+        if kind is runs.Retrieve:
+            fields["unit"] = "sentence" if _aligned(config, wildcards.method) else "report"
+            fields["max_words"] = config.pretrain.recipe.max_words
+        if kind in (runs.Locate, runs.Retrieve):
             trained_on = config.encoders(wildcards.benchmark)
             fields["text_encoder"] = TEXT_ENCODER.format(cohort=trained_on)
         return _yaml(
@@ -332,6 +334,19 @@ def titles(config: Config) -> dict[str, str]:
         **{name: benchmark.title for name, benchmark in config.benchmark.items()},
         **{name: config.methods[name].title for name in methods},
     }
+
+
+def _able(config: Config, benchmark: str, method: str) -> bool:
+    """Whether a method has what a benchmark asks of it."""
+    task = config.benchmark[benchmark].task
+    if task == "localisation":
+        return _aligned(config, method)
+    return task != "retrieval" or _matches(config, method)
+
+
+def _matches(config: Config, method: str) -> bool:
+    objectives = config.methods[method].objectives
+    return bool(objectives.sentence_alignment or objectives.global_contrast)
 
 
 def _aligned(config: Config, method: str) -> bool:

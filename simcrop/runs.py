@@ -20,6 +20,7 @@ from simcrop.sections import (
     Method,
     Recipe,
     Report,
+    Retrieval,
     Segmentation,
     Spacing,
     Strict,
@@ -152,6 +153,17 @@ class Locate(Evaluation):
     text_encoder: str
 
 
+class Retrieve(Evaluation):
+    """Each report's rank of its volume among all test volumes."""
+
+    step: Literal["retrieval"] = "retrieval"
+    settings: Retrieval
+    sentences: str
+    text_encoder: str
+    unit: Literal["sentence", "report"] = Field(description="what the method compares with volumes")
+    max_words: int
+
+
 class Sample(Run):
     """One's own scans through an encoder → embeddings.csv, maps.zip, maps.csv, pictures/*.png."""
 
@@ -170,7 +182,9 @@ class Table(Run):
 
     stage: Literal["report"] = "report"
     step: Literal["table"] = "table"
-    table: Literal["classification", "segmentation", "localisation", "difference", "ablation"]
+    table: Literal[
+        "classification", "segmentation", "localisation", "retrieval", "difference", "ablation"
+    ]
     seed: int
     settings: Report
     titles: dict[str, str] = Field(description="of benchmarks and methods, in table order")
@@ -209,6 +223,7 @@ AnyRun = Annotated[
     | Classify
     | Segment
     | Locate
+    | Retrieve
     | Sample
     | Table
     | Figures,

@@ -332,7 +332,15 @@ class Localisation(Task):
     examples: int = Field(4, ge=1, description="test cases whose similarity maps are kept")
 
 
-Benchmark = Annotated[Classification | Segmentation | Localisation, Field(discriminator="task")]
+class Retrieval(Task):
+    """The test reports against the test volumes; no training."""
+
+    task: Literal["retrieval"]
+
+
+Benchmark = Annotated[
+    Classification | Segmentation | Localisation | Retrieval, Field(discriminator="task")
+]
 
 
 class Inspection(Strict):

@@ -16,7 +16,12 @@ Triple = tuple[int, int, int]
 
 @torch.inference_mode()
 def scores(
-    weights: str | Path, text: str | Path, volumes: VolumeStore, cases: list[str], texts: list[str]
+    weights: str | Path,
+    text: str | Path,
+    volumes: VolumeStore,
+    cases: list[str],
+    texts: list[str],
+    max_words: int = 512,
 ) -> np.ndarray:
     """How well each text fits each volume, by the heads of alignment or of global contrast.
 
@@ -25,6 +30,7 @@ def scores(
         volumes: HU.
         cases: N names.
         texts: S of them.
+        max_words: tokens at which a text is cut.
 
     Returns:
         (N, S) float32.
@@ -37,7 +43,7 @@ def scores(
     encoder, arguments = load_encoder(weights)
     heads = load_matching(weights, bert.config.hidden_size)
     encoded = [
-        text_encoder.encode(tokenizer, bert, texts[start : start + BATCH])
+        text_encoder.encode(tokenizer, bert, texts[start : start + BATCH], max_words)
         for start in range(0, len(texts), BATCH)
     ]
     rows = [

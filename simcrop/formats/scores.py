@@ -10,7 +10,7 @@ from simcrop import files
 from simcrop.errors import InputError
 
 # scores.json
-#   benchmark, method, seed, task ("classification" | "segmentation" | "localisation")
+#   benchmark, method, seed, task ("classification" | "segmentation" | "localisation" | "retrieval")
 #   records: one a fraction: {"fraction", "metrics": {name: number}, "train_cases", "test_cases"}
 #   settings: the run's full settings; provenance: see `simcrop.provenance`
 #
@@ -19,6 +19,8 @@ from simcrop.errors import InputError
 #   segmentation:   fraction, case, patient, "dice:<structure>" (empty where neither holds a voxel)
 #   localisation:   fraction, case, patient, lesion, label, sentence, hit (0/1), chance, auroc, dice
 #                   (a row a lesion; fraction is 1)
+#   retrieval:      fraction, case, patient, rank (from 1), chance_1, chance_5, chance_10
+#                   (a row a report; fraction is 1)
 
 
 def write(path: str | Path, scores: dict[str, Any]) -> None:

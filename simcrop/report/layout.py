@@ -13,7 +13,10 @@ METRICS = {
     "dice": "Dice",
     "pointing": "Pointing",
     "chance": "Chance",
+    **{f"recall_{k}": f"R@{k}" for k in (1, 5, 10)},
+    **{f"chance_{k}": f"R@{k} by chance" for k in (1, 5, 10)},
 }
+UNTRAINED = ("localisation", "retrieval")
 _MISSING = "–"
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -44,7 +47,7 @@ class Grid:
 
 
 def grid(table: pd.DataFrame, titles: dict[str, str], ranked: bool = True) -> Grid:
-    """Lay out the main metric of every benchmark; of localisation, all metrics.
+    """Lay out the main metric of every benchmark; of those without training, all metrics.
 
     Args:
         table: estimates, the main metric of a benchmark first; see `simcrop.report.estimates`.
@@ -52,14 +55,14 @@ def grid(table: pd.DataFrame, titles: dict[str, str], ranked: bool = True) -> Gr
         ranked: whether the best and the second of a column are marked.
     """
     main = table.groupby("benchmark", sort=False)["metric"].transform("first")
-    shown = table[(table["metric"] == main) | (table["task"] == "localisation")]
+    shown = table[(table["metric"] == main) | table["task"].isin(UNTRAINED)]
     columns = list(
         dict.fromkeys(shown[["benchmark", "metric", "fraction"]].itertuples(index=False, name=None))
     )
     methods = sorted(shown["method"].unique(), key=list(titles).index)
-    localised = set(shown["benchmark"][shown["task"] == "localisation"])
+    untrained = set(shown["benchmark"][shown["task"].isin(UNTRAINED)])
     headers = [
-        (titles[benchmark], METRICS[metric], "" if benchmark in localised else percent(fraction))
+        (titles[benchmark], METRICS[metric], "" if benchmark in untrained else percent(fraction))
         for benchmark, metric, fraction in columns
     ]
     cells = [_column(shown, column, methods, ranked) for column in columns]
@@ -157,7 +160,7 @@ def _column(
             continue
         mean, low, high = means[method], rows["low"][method], rows["high"][method]
         # Chance is a property of the masks: no method is better at it.
-        compared = ranked and metric != "chance" and len(means) > 1
+        compared = ranked and not metric.startswith("chance") and len(means) > 1
         rank = order.index(mean) + 1 if compared and mean in order[:2] else None
         interval = "" if math.isnan(low) else f"[{100 * low:.1f}, {100 * high:.1f}]"
         cells.append(Cell(mean, interval, rank))

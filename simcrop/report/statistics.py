@@ -87,11 +87,11 @@ def metrics(
     Means over labels (macro) leave out, resample by resample, a label without a positive or
     without a negative. Accuracy is of the most probable class, or of a probability above 0.5.
     Dice is averaged over the structures of each case, then over cases. Of localisation, every
-    metric is a mean over lesions.
+    metric is a mean over lesions, and of retrieval over reports.
 
     Args:
         table: predictions of N rows, as `simcrop.formats.scores` describes them.
-        task: "classification", "segmentation" or "localisation".
+        task: "classification", "segmentation", "localisation" or "retrieval".
         kind: of a classification: "multilabel", "multiclass" or "binary".
         weights: (N, R)
 
@@ -104,6 +104,11 @@ def metrics(
             name: weighted_mean(table[column].to_numpy(float), weights)
             for name, column in columns.items()
         }
+    if task == "retrieval":
+        depths = (1, 5, 10)
+        hits = {f"recall_{k}": (table["rank"] <= k).to_numpy(float) for k in depths}
+        hits |= {f"chance_{k}": table[f"chance_{k}"].to_numpy(float) for k in depths}
+        return {name: weighted_mean(values, weights) for name, values in hits.items()}
     if task == "segmentation":
         dice = table.filter(regex="^dice:").astype(float)
         parts = {name: weighted_mean(dice[name].to_numpy(), weights) for name in dice}

@@ -11,6 +11,7 @@ CAPTIONS = {
     "classification": "Classification by a linear probe on frozen features",
     "segmentation": "Segmentation by a fine-tuned UNETR",
     "localisation": "Localisation of lesions by the similarity of their sentence",
+    "retrieval": "Retrieval of a report's volume",
     "difference": "What {example} is ahead of each other method, in percentage points",
     "ablation": "Ablation",
 }

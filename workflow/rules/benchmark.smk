@@ -91,6 +91,35 @@ rule benchmark_localisation:
         """
 
 
+rule benchmark_retrieval:
+    input:
+        weights=plan.weights(CONFIG),
+        cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
+        sentences=lambda wc: plan.prepared(CONFIG, wc.benchmark, "sentences.csv"),
+        volumes=lambda wc: plan.stores(CONFIG, wc.benchmark, "volumes.zip"),
+        text_encoder=lambda wc: plan.text_encoder(CONFIG, CONFIG.encoders(wc.benchmark)),
+    output:
+        settings=f"{plan.EVALUATION}/settings.yaml",
+        scores=f"{plan.EVALUATION}/scores.json",
+        predictions=f"{plan.EVALUATION}/predictions.csv",
+    log:
+        f"{plan.EVALUATION}/log.txt",
+    benchmark:
+        f"{plan.EVALUATION}/benchmark.tsv"
+    wildcard_constraints:
+        benchmark=plan.pattern(CONFIG, "retrieval"),
+    conda:
+        "../../environment.yml"
+    params:
+        settings=plan.evaluation(CONFIG, runs.Retrieve),
+        trigger=plan.trigger(plan.evaluation(CONFIG, runs.Retrieve)),
+    shell:
+        """
+        echo {params.settings:q} >{output.settings}
+        exec simcrop benchmark {output.settings} >{log} 2>&1
+        """
+
+
 if CONFIG.sample:
 
     rule sample:
