@@ -76,7 +76,7 @@ def test_every_table_has_its_columns_and_every_benchmark_its_rows(finished):
     found = {row["benchmark"] for table in TABLES for row in rows[table]}
     assert found == {
         *("ct-rate", "radchestct", "cc-ccii", "luna16"),
-        *("luna16-lungs", "btcv", "ct-rate-lesions"),
+        *("luna16-lungs", "btcv", "ct-rate-lesions", "ct-rate-reports"),
     }
     assert {row["method"] for row in rows["classification"]} == {"random", "simcrop"}
     assert {row["method"] for row in rows["ablation"]} == {"simcrop", "simcrop-no-report"}
