@@ -1,5 +1,5 @@
 """The command `simcrop`: a subcommand a stage, which repeats the run a settings.yaml states, and
-`embed` and `locate` for one's own scans."""
+`embed`, `locate` and `push` for what comes of it."""
 
 import argparse
 import sys
@@ -72,6 +72,13 @@ def _own_scans(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--out", type=Path, default=Path(), help="folder of the two files")
     command.set_defaults(function=locate)
 
+    help_ = "send weights to the Hugging Face hub"
+    command = commands.add_parser("push", help=help_, description=help_.capitalize() + ".")
+    command.add_argument("weights", type=Path, help="weights.safetensors")
+    command.add_argument("repository", metavar="OWNER/NAME", help="made, and private, if new")
+    command.add_argument("--text-encoder", type=Path, help="folder, if it lies elsewhere by now")
+    command.set_defaults(function=push)
+
 
 def embed(given: argparse.Namespace) -> None:
     """Write the vectors of `given.scans`: scan, f0, f1 …"""
@@ -102,6 +109,13 @@ def locate(given: argparse.Namespace) -> None:
     for (x, y, z), cosine in found.best[:5]:
         print(f"{cosine:6.3f}   {x:8.1f} {y:8.1f} {z:8.1f}")
     print(heat, picture, sep="\n")
+
+
+def push(given: argparse.Namespace) -> None:
+    """Send `given.weights` to the hub and print the address."""
+    from simcrop import hub
+
+    print(hub.push(given.weights, given.repository, given.text_encoder))
 
 
 def run(stage: str, settings: Path) -> None:

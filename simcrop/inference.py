@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from simcrop import files
+from simcrop import files, hub
 from simcrop.benchmark.encoder import device, load_encoder
 from simcrop.benchmark.picture import draw
 from simcrop.benchmark.similarity import Matcher
@@ -84,6 +84,17 @@ class Encoder:
             )
         self._text = text_encoder or settings["text_encoder"]
         self.spacing: tuple[float, float, float] = tuple(settings["spacing"])
+
+    @classmethod
+    def from_pretrained(cls, repository: str | Path, revision: str | None = None) -> "Encoder":
+        """What `simcrop push` has sent: by its name on the Hugging Face hub, or a folder like it.
+
+        Raises:
+            InputError: it cannot be reached, or holds no weights.
+        """
+        folder = hub.fetch(repository, revision)
+        text_encoder = folder / hub.TEXT_ENCODER
+        return cls(folder / hub.MODEL, text_encoder if text_encoder.is_dir() else None)
 
     def embed(self, scan: str | Path) -> np.ndarray:
         """The mean patch token of the middle of a scan: (width,) float32.

@@ -1,0 +1,126 @@
+"""Trained weights as a repository of the Hugging Face hub: how they are laid out, sent and fetched.
+
+config.json holds the settings of the run, model.safetensors its weights, text_encoder/ the frozen
+BERT that alignment needs, README.md the model card.
+"""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from simcrop import __version__, files
+from simcrop.errors import InputError
+from simcrop.formats import weights as format_
+
+MODEL, TEXT_ENCODER = "model.safetensors", "text_encoder"
+
+
+def export(weights: str | Path, folder: str | Path, text_encoder: str | Path | None = None) -> None:
+    """Lay weights.safetensors of a run out as a repository.
+
+    Args:
+        text_encoder: its folder, where it lies elsewhere than in training.
+
+    Raises:
+        InputError: the weights or their text encoder cannot be read.
+    """
+    folder = Path(folder)
+    _, settings = format_.load(weights)
+    text = text_encoder or settings.get("text_encoder")
+    if text and not Path(text).is_dir():
+        raise InputError(f"{text}: no such folder; name the text encoder of {weights}")
+    folder.mkdir(parents=True, exist_ok=True)
+    with files.whole(folder / MODEL) as temporary:
+        shutil.copyfile(weights, temporary)
+    if text:
+        shutil.copytree(text, folder / TEXT_ENCODER, dirs_exist_ok=True)
+    files.write_text(folder / "config.json", json.dumps(settings, indent=2) + "\n")
+    files.write_text(folder / "README.md", _card(settings, bool(text)))
+
+
+def push(weights: str | Path, repository: str, text_encoder: str | Path | None = None) -> str:
+    """Send weights to the hub, into a private repository if there is none; returns its address.
+
+    The token is the one of `hf auth login` or of HF_TOKEN.
+
+    Raises:
+        InputError: nothing to send, or the hub refuses it.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+
+    api = HfApi()
+    with tempfile.TemporaryDirectory() as folder:
+        export(weights, folder, text_encoder)
+        try:
+            address = api.create_repo(repository, private=True, exist_ok=True)
+            api.upload_folder(
+                repo_id=repository, folder_path=folder, commit_message="Weights and model card"
+            )
+        except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
+            raise InputError(
+                f"{repository}: the hub did not take it ({type(error).__name__}); log in with "
+                "'hf auth login' and name a repository of your own as OWNER/NAME"
+            ) from error
+    return str(address)
+
+
+def fetch(repository: str | Path, revision: str | None = None) -> Path:
+    """The folder of a repository: itself where it is one here, or fetched from the hub.
+
+    Raises:
+        InputError: there is none, or it holds no weights.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    folder = Path(repository)
+    if not folder.is_dir():
+        try:
+            wanted = [MODEL, "config.json", f"{TEXT_ENCODER}/*"]
+            folder = Path(
+                snapshot_download(str(repository), revision=revision, allow_patterns=wanted)
+            )
+        except (HfHubHTTPError, HFValidationError, OSError) as error:
+            raise InputError(
+                f"{repository}: neither a folder here nor a repository of the hub that can be "
+                f"reached ({type(error).__name__}); look at its name and at HF_TOKEN"
+            ) from error
+    if not (folder / MODEL).is_file():
+        raise InputError(f"{repository}: holds no {MODEL}; send it with 'simcrop push'")
+    return folder
+
+
+def _card(settings: dict, text: bool) -> str:
+    head = {
+        "library_name": "simcrop",
+        "pipeline_tag": "feature-extraction",
+        "tags": ["ct", "chest", "medical-imaging", "vision-transformer"],
+    }
+    method = settings["method"]
+    located = '\nfound = encoder.locate("ct.nii.gz", "A nodule in the left upper lobe.")'
+    aligned = text and method["objectives"].get("sentence_alignment")
+    return f"""---
+{yaml.safe_dump(head, sort_keys=False).strip()}
+---
+
+# {method.get("title", "Encoder")}
+
+A 3D vision transformer for chest CT, pre-trained with the simcrop suite {__version__}. It reads
+volumes at {" x ".join(f"{edge:g}" for edge in settings.get("spacing") or [])} mm, RAS, in HU.
+
+```python
+from simcrop.inference import Encoder
+encoder = Encoder.from_pretrained("OWNER/NAME")
+vector = encoder.embed("ct.nii.gz"){located if aligned else ""}
+```
+
+Not a medical device. Settings of its training:
+
+```yaml
+{yaml.safe_dump(settings, sort_keys=False, width=100).strip()}
+```
+"""
