@@ -38,6 +38,8 @@ class Located:
         does not look
     affine: (4, 4), voxel of the scan → RAS mm
     best: the patches inside the scan by falling cosine, as (x, y, z) RAS mm of the centre, cosine
+    scan: as it was read
+    cosines, patch_affine: (GX, GY, GZ) on the patches, and (4, 4), patch → RAS mm
     """
 
     sentence: str

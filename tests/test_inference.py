@@ -1,3 +1,5 @@
+import shutil
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -19,36 +21,23 @@ AFFINE = np.array([[-2.0, 0, 0, 40], [0, 2, 0, -7], [0, 0, -4, 90], [0, 0, 0, 1]
 
 
 @pytest.fixture
-def text_encoder(tmp_path):
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    folder = tmp_path / "text-encoder"
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "nodule", "."]
-    vocabulary = {word: number for number, word in enumerate(words)}
-    BertTokenizerFast(vocab=vocabulary, do_lower_case=True).save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=8,
-    )
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
 def model():
     return Pretrainer(ENCODER, {"sentence_alignment": ALIGNMENT}, seed=0, text_width=8)
 
 
 @pytest.fixture
-def trained(tmp_path, model, text_encoder):
+def text_folder(tmp_path, text_encoder):
+    """A copy of the text encoder that a test may move."""
+    return shutil.copytree(text_encoder, tmp_path / "text-encoder")
+
+
+@pytest.fixture
+def trained(tmp_path, model, text_folder):
     """Weights that look at 8 x 8 x 4 voxels of 2 x 2 x 4 mm."""
     settings = {
         "encoder": ENCODER,
         "spacing": [2, 2, 4],
-        "text_encoder": str(text_encoder),
+        "text_encoder": str(text_folder),
         "method": {"objectives": {"sentence_alignment": {**ALIGNMENT, "weight": 1.0}}},
     }
     weights.save(tmp_path / "weights.safetensors", model.state_dict(), settings)
@@ -116,8 +105,8 @@ def test_the_commands_write_a_vector_a_scan_and_the_map_with_its_picture(
     assert f"{found.best[0][1]:.3f}" in capsys.readouterr().out
 
 
-def test_a_text_encoder_that_has_moved_is_named(trained, text_encoder, ct, tmp_path, capsys):
-    text_encoder.rename(tmp_path / "moved")
+def test_a_text_encoder_that_has_moved_is_named(trained, text_folder, ct, tmp_path, capsys):
+    text_folder.rename(tmp_path / "moved")
     arguments = ["locate", str(ct), "--sentence", SENTENCE, "--weights", str(trained)]
     assert cli.main([*arguments, "--out", str(tmp_path)]) == 1
     assert "text-encoder" in capsys.readouterr().err

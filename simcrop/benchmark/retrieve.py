@@ -11,9 +11,8 @@ from simcrop.benchmark.metrics import mean
 from simcrop.benchmark.partition import require, splits
 from simcrop.benchmark.similarity import scores
 from simcrop.formats import sentences
+from simcrop.formats.scores import RECALL_DEPTHS
 from simcrop.formats.volumes import VolumeStore
-
-DEPTHS = (1, 5, 10)  # R@1, R@5, R@10
 
 
 def retrieval(run: runs.Retrieve, out: Path) -> None:
@@ -57,8 +56,8 @@ def retrieval(run: runs.Retrieve, out: Path) -> None:
             **ranked(by_report, pd.factorize(reports)[0]),
         }
     )
-    metrics = {f"recall_{k}": mean((table["rank"] <= k).to_numpy(float)) for k in DEPTHS}
-    metrics |= {f"chance_{k}": mean(table[f"chance_{k}"].to_numpy(float)) for k in DEPTHS}
+    metrics = {f"recall_{k}": mean((table["rank"] <= k).to_numpy(float)) for k in RECALL_DEPTHS}
+    metrics |= {f"chance_{k}": mean(table[f"chance_{k}"].to_numpy(float)) for k in RECALL_DEPTHS}
     record = {"fraction": 1.0, "metrics": metrics, "train_cases": 0, "test_cases": len(cases)}
     outcome.write(run, out, [record], table)
 
@@ -81,7 +80,7 @@ def ranked(fits: np.ndarray, report: np.ndarray) -> dict[str, np.ndarray]:
     best = np.where(right, fits, -np.inf).max(axis=1, keepdims=True)
     result = {"rank": 1 + ((fits >= best) & ~right).sum(axis=1)}
     wrong = (~right).sum(axis=1).astype(float)
-    for depth in DEPTHS:
+    for depth in RECALL_DEPTHS:
         drawn = np.arange(min(depth, len(fits)))
         missed = (np.maximum(wrong[:, None] - drawn, 0) / (len(fits) - drawn)).prod(axis=1)
         result[f"chance_{depth}"] = 1 - missed

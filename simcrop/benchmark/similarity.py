@@ -42,12 +42,12 @@ def scores(
     bert = bert.to(device())
     encoder, arguments = load_encoder(weights)
     heads = load_matching(weights, bert.config.hidden_size)
-    encoded = [
-        text_encoder.encode(tokenizer, bert, texts[start : start + BATCH], max_words)
+    told = [
+        heads.text(*text_encoder.encode(tokenizer, bert, texts[start : start + BATCH], max_words))
         for start in range(0, len(texts), BATCH)
     ]
     rows = [
-        torch.cat([heads.scores(chunk, words, mask) for words, mask in encoded], dim=1)
+        torch.cat([heads.scores(chunk, some) for some in told], dim=1)
         for chunk in tokens(encoder, tuple(arguments["volume"]), volumes, cases)
     ]
     return torch.cat(rows).float().cpu().numpy()
@@ -72,8 +72,8 @@ class Matcher:
     @torch.inference_mode()
     def maps(self, tokens: torch.Tensor, sentences: list[str]) -> np.ndarray:
         """The cosine of each sentence with each patch: (S, GX, GY, GZ) float32."""
-        words, mask = text_encoder.encode(self.tokenizer, self.bert, sentences)
-        cosines = self.heads.similarity(tokens[None], words, mask)[0]
+        text = self.heads.text(*text_encoder.encode(self.tokenizer, self.bert, sentences))
+        cosines = self.heads.similarity(tokens[None], text)[0]
         grid = [edge // size for edge, size in zip(self.shape, self.patch, strict=True)]
         return cosines.float().cpu().numpy().reshape(-1, *grid)
 

@@ -40,6 +40,10 @@ def read(path: str | Path, encoder: Vit) -> "tuple[dict[str, Tensor], Vit]":
         state, settings = weights.load(path)
         stored = Vit(**settings["encoder"])
         own = {k.removeprefix("encoder."): v for k, v in state.items() if k.startswith("encoder.")}
+        for key in ("patch", "heads"):
+            there, here = getattr(stored, key), getattr(encoder, key)
+            if there != here:
+                raise InputError(f"{path}: its encoder's {key} is {there}, not {here}")
         encoder = encoder.model_copy(update={"norm": stored.norm, "positions": stored.positions})
         _check(path, own, encoder)
         return own, encoder
@@ -47,9 +51,11 @@ def read(path: str | Path, encoder: Vit) -> "tuple[dict[str, Tensor], Vit]":
     patches, places = state.get("patch_embed.proj.weight"), state.pop("pos_embed", None)
     if patches is None:
         raise InputError(f"{path}: has no patch_embed.proj.weight; give a ViT in timm's layout")
-    if places is not None and "cls_token" in state and places.shape[1:2] != (encoder.tokens,):
-        state["cls_token"] = state["cls_token"] + places[:, :1]
-        places = places[:, 1:]
+    if places is not None and "cls_token" in state:
+        dimensions = patches.ndim - 2
+        if not _grid(places.shape[1], dimensions, encoder):
+            state["cls_token"] = state["cls_token"] + places[:, :1]
+            places = places[:, 1:]
     if patches.ndim == 4:
         del state["patch_embed.proj.weight"]
         state.pop("patch_embed.proj.bias", None)
@@ -95,17 +101,23 @@ def _on_grid(path: str | Path, places: "Tensor", encoder: Vit) -> "Tensor":
     """(1, M, width) on the encoder's grid: (N, width)."""
     from simcrop.models.positions import interpolated
 
-    count, grid = places.shape[1], encoder.grid
-    edge = round(count ** (1 / 3))
-    if count == encoder.tokens:
-        return places[0]
-    if edge**3 != count:
+    count, wanted = places.shape[1], encoder.grid
+    grid = _grid(count, 3, encoder)
+    if grid is None:
         raise InputError(
             f"{path}: pos_embed has {count} patches, which is neither a cube nor the encoder's "
-            f"{encoder.tokens} ({' x '.join(map(str, grid))}); set pretrain.encoder.volume to the "
-            "size that the file was trained with"
+            f"{encoder.tokens} ({' x '.join(map(str, wanted))}); set pretrain.encoder.volume to "
+            "the size that the file was trained with"
         )
-    return interpolated(places[0], (edge, edge, edge), grid)
+    return places[0] if grid == wanted else interpolated(places[0], grid, wanted)
+
+
+def _grid(count: int, dimensions: int, encoder: Vit) -> tuple[int, ...] | None:
+    """The grid that so many patches make up: the encoder's, or one of equal edges, or none."""
+    if dimensions == 3 and count == encoder.tokens:
+        return encoder.grid
+    edge = round(count ** (1 / dimensions))
+    return (edge,) * dimensions if edge**dimensions == count else None
 
 
 def _check(path: str | Path, state: "dict[str, Tensor]", encoder: Vit, without: str = "-") -> None:

@@ -9,6 +9,8 @@ import pandas as pd
 from simcrop import files
 from simcrop.errors import InputError
 
+RECALL_DEPTHS = (1, 5, 10)  # of retrieval: R@1, R@5, R@10
+
 # scores.json
 #   benchmark, method, seed, task ("classification" | "segmentation" | "localisation" | "retrieval")
 #   records: one a fraction: {"fraction", "metrics": {name: number}, "train_cases", "test_cases"}

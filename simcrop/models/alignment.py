@@ -52,37 +52,41 @@ class SentenceAlignment(nn.Module):
             sentence: (S,) long, the row of `words` of each sentence.
             owner: (S,) long, the volume of each sentence.
         """
-        image, text = self.image_head(patches), self._text(words, mask)
+        image, text = self.image_head(patches), self.text(words, mask)
         if self.negatives == "volume":
             return self._across_volumes(image, text, sentence, owner)
         return self._across_sentences(image, text[sentence], sentence, owner)
 
-    def similarity(self, patches: Tensor, words: Tensor, mask: Tensor) -> Tensor:
+    def similarity(self, patches: Tensor, text: Tensor) -> Tensor:
         """The cosine of every sentence with every patch.
 
         Args:
             patches: (B, N, image_width).
-            words: (S, T, text_width), frozen features of the sentences' words.
-            mask: (S, T) bool, true at words and false at padding.
+            text: (S, width), what `text` makes of the sentences.
 
         Returns:
             (B, S, N) in [-1, 1].
         """
-        return cosines(self._text(words, mask), self.image_head(patches))
+        return cosines(text, self.image_head(patches))
 
-    def scores(self, patches: Tensor, words: Tensor, mask: Tensor) -> Tensor:
+    def scores(self, patches: Tensor, text: Tensor) -> Tensor:
         """How well every sentence fits every volume: the mean of its K highest cosines there.
 
         Args:
-            patches, words, mask: as in `similarity`.
+            patches, text: as in `similarity`.
 
         Returns:
             (B, S) in [-1, 1].
         """
-        return self._pooled(self.similarity(patches, words, mask))
+        return self._pooled(self.similarity(patches, text))
 
-    def _text(self, words: Tensor, mask: Tensor) -> Tensor:
-        """The mean over each sentence's words, after the head: (S, width)."""
+    def text(self, words: Tensor, mask: Tensor) -> Tensor:
+        """The mean over each sentence's words, after the head: (S, width).
+
+        Args:
+            words: (S, T, text_width), frozen features of the sentences' words.
+            mask: (S, T) bool, true at words and false at padding.
+        """
         features = self.text_head(words).masked_fill(~mask[..., None], 0)
         return features.sum(dim=1) / mask.sum(dim=1, keepdim=True)
 

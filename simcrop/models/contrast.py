@@ -33,19 +33,27 @@ class GlobalContrast(nn.Module):
         positive = identity[:, None] == identity
         return (infonce(scores, positive) + infonce(scores.T, positive.T)) / 2
 
-    def scores(self, patches: Tensor, words: Tensor, mask: Tensor) -> Tensor:
-        """The cosine of every volume with every text, which may be a report or a sentence.
+    def text(self, words: Tensor, mask: Tensor) -> Tensor:
+        """The head on the mean of each text's words: (S, width).
+
+        Args:
+            words: (S, T, text_width), frozen features of the texts' words.
+            mask: (S, T) bool, true at words and false at padding.
+        """
+        total = words.masked_fill(~mask[..., None], 0).sum(dim=1)
+        return self.text_head(total / mask.sum(dim=1, keepdim=True))
+
+    def scores(self, patches: Tensor, text: Tensor) -> Tensor:
+        """The cosine of every volume with every text.
 
         Args:
             patches: (B, N, image_width).
-            words: (S, T, text_width), frozen features of the texts' words.
-            mask: (S, T) bool, true at words and false at padding.
+            text: (S, width), what `text` makes of the texts.
 
         Returns:
             (B, S) in [-1, 1].
         """
-        means = words.masked_fill(~mask[..., None], 0).sum(dim=1) / mask.sum(dim=1, keepdim=True)
-        return cosines(self.image_head(patches.mean(dim=1)), self.text_head(means))
+        return cosines(self.image_head(patches.mean(dim=1)), text)
 
 
 def cosines(rows: Tensor, columns: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from simcrop.formats.scores import RECALL_DEPTHS
+
 METRICS = {
     "auroc": "AUROC",
     "average_precision": "Average precision",
@@ -13,8 +15,8 @@ METRICS = {
     "dice": "Dice",
     "pointing": "Pointing",
     "chance": "Chance",
-    **{f"recall_{k}": f"R@{k}" for k in (1, 5, 10)},
-    **{f"chance_{k}": f"R@{k} by chance" for k in (1, 5, 10)},
+    **{f"recall_{k}": f"R@{k}" for k in RECALL_DEPTHS},
+    **{f"chance_{k}": f"R@{k} by chance" for k in RECALL_DEPTHS},
 }
 UNTRAINED = ("localisation", "retrieval")
 _MISSING = "–"

@@ -11,6 +11,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from simcrop.formats.scores import RECALL_DEPTHS
+
 Metric = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -105,9 +107,8 @@ def metrics(
             for name, column in columns.items()
         }
     if task == "retrieval":
-        depths = (1, 5, 10)
-        hits = {f"recall_{k}": (table["rank"] <= k).to_numpy(float) for k in depths}
-        hits |= {f"chance_{k}": table[f"chance_{k}"].to_numpy(float) for k in depths}
+        hits = {f"recall_{k}": (table["rank"] <= k).to_numpy(float) for k in RECALL_DEPTHS}
+        hits |= {f"chance_{k}": table[f"chance_{k}"].to_numpy(float) for k in RECALL_DEPTHS}
         return {name: weighted_mean(values, weights) for name, values in hits.items()}
     if task == "segmentation":
         dice = table.filter(regex="^dice:").astype(float)

@@ -66,26 +66,3 @@ def encoder_weights(tmp_path: Path) -> Callable[..., str]:
         return str(tmp_path / "weights.safetensors")
 
     return write
-
-
-@pytest.fixture(scope="session")
-def text_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained BERT of TEXT_WIDTH with a handful of words, in transformers' layout."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    folder = tmp_path_factory.mktemp("text-encoder")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "nodule", "opacity", "no", "seen", "."]
-    vocabulary = {word: number for number, word in enumerate(words)}
-    BertTokenizerFast(vocab=vocabulary, do_lower_case=True).save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=TEXT_WIDTH,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=8,
-    )
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        BertModel(config, add_pooling_layer=False).save_pretrained(folder)
-    return folder

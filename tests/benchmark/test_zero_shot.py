@@ -37,7 +37,7 @@ def test_scores_are_those_of_each_volume_and_text_alone(volumes, encoder_weights
         patches = encoder(to_input(VolumeStore(volumes).read(name), (16, 16, 8))[None])[:, 1:]
         for value, text in zip(row, asked, strict=True):
             words, mask = texts.encode(tokenizer, bert, [text])
-            cosines = heads.similarity(patches, words, mask)[0, 0]
+            cosines = heads.similarity(patches, heads.text(words, mask))[0, 0]
             best = sorted(cosines.tolist())[-2:]
             assert value == pytest.approx(sum(best) / 2, abs=1e-5)
 
@@ -89,7 +89,7 @@ def test_padding_changes_no_score():
     model = GlobalContrast(6, 5, 4, 0.07)
     patches, words = torch.randn(3, 7, 6), torch.randn(2, 4, 5)
     mask = torch.tensor([[True] * 4, [True, True, False, False]])
-    got = model.scores(patches, words, mask)
+    got = model.scores(patches, model.text(words, mask))
     for i in range(3):
         image = model.image_head(patches[i].mean(dim=0))
         for j, length in enumerate((4, 2)):

@@ -96,11 +96,13 @@ def test_a_3d_file_gives_the_features_of_its_own_network(tmp_path, class_row, no
     )
 
 
-def test_positions_of_another_grid_are_interpolated(tmp_path):
-    state = timm(places=1 + 2**3)
+@pytest.mark.parametrize("class_row", [True, False])
+def test_positions_of_another_grid_are_interpolated(tmp_path, class_row):
+    state = timm(places=8)
     centres = np.array([(x, y, z) for x in (0, 1) for y in (0, 1) for z in (0, 1)], float)
     plane = torch.from_numpy(centres @ [[1.0], [10.0], [100.0]]).float()
-    state["pos_embed"] = torch.cat([torch.zeros(1, WIDTH), plane.expand(-1, WIDTH)])[None]
+    row = torch.zeros(int(class_row), WIDTH)
+    state["pos_embed"] = torch.cat([row, plane.expand(-1, WIDTH)])[None]
     save_file(state, tmp_path / "encoder.safetensors")
     got = loaded(tmp_path / "encoder.safetensors").positions[:, 0].reshape(2, 3, 2)
     # Three patches where there were two: the outer ones lie beyond the old centres.
@@ -133,6 +135,15 @@ def test_weights_of_this_suite_are_read_too(tmp_path):
     weights.save(tmp_path / "w.safetensors", state, {"encoder": ENCODER.model_dump(mode="json")})
     again = loaded(tmp_path / "w.safetensors")
     assert torch.equal(again.patch_embed.proj.weight, model.patch_embed.proj.weight)
+
+
+@pytest.mark.parametrize("changed", [{"patch": (2, 4, 4)}, {"heads": 2}])
+def test_weights_of_this_suite_are_of_the_patch_and_the_heads_that_are_asked_for(tmp_path, changed):
+    state = {f"encoder.{k}": v for k, v in ViT(**ENCODER.model_dump()).state_dict().items()}
+    weights.save(tmp_path / "w.safetensors", state, {"encoder": ENCODER.model_dump(mode="json")})
+    (key,) = changed
+    with pytest.raises(InputError, match=f"its encoder's {key} is"):
+        foreign.read(tmp_path / "w.safetensors", ENCODER.model_copy(update=changed))
 
 
 @pytest.mark.parametrize(

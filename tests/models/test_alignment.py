@@ -99,7 +99,7 @@ def test_similarity_by_loops_lies_between_minus_one_and_one():
     model = module("volume")
     patches, words, mask = batch()
     image, text = projected(model, patches, words)
-    similar = model.similarity(patches, words, mask)
+    similar = model.similarity(patches, model.text(words, mask))
     assert similar.shape == (3, 4, 6)
     expected = [[[cosine(t, patch) for patch in volume] for t in text] for volume in image]
     assert torch.allclose(similar, torch.tensor(expected, dtype=torch.float64), atol=1e-9)
