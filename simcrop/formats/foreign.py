@@ -49,8 +49,10 @@ def read(path: str | Path, encoder: Vit) -> "tuple[dict[str, Tensor], Vit]":
         return own, encoder
     state = {key: value for key, value in state.items() if not key.startswith(_DECODER)}
     patches, places = state.get("patch_embed.proj.weight"), state.pop("pos_embed", None)
-    if patches is None:
-        raise InputError(f"{path}: has no patch_embed.proj.weight; give a ViT in timm's layout")
+    if patches is None or patches.ndim not in (4, 5):
+        raise InputError(
+            f"{path}: has no patch_embed.proj.weight of a convolution; give a ViT in timm's layout"
+        )
     if places is not None and "cls_token" in state:
         dimensions = patches.ndim - 2
         if not _grid(places.shape[1], dimensions, encoder):
@@ -61,7 +63,7 @@ def read(path: str | Path, encoder: Vit) -> "tuple[dict[str, Tensor], Vit]":
         state.pop("patch_embed.proj.bias", None)
         _check(path, state, encoder, without="patch_embed.")
         return state, encoder
-    if patches.ndim != 5 or tuple(patches.shape[1:]) != (1, *encoder.patch):
+    if tuple(patches.shape[1:]) != (1, *encoder.patch):
         raise InputError(
             f"{path}: patch_embed.proj.weight is {tuple(patches.shape)}, the encoder's is "
             f"{(encoder.width, 1, *encoder.patch)}; set pretrain.encoder.patch and width to match"

@@ -159,6 +159,10 @@ def test_weights_of_this_suite_are_of_the_patch_and_the_heads_that_are_asked_for
         (lambda s: s.pop("pos_embed"), "no pos_embed"),
         (lambda s: s.pop("patch_embed.proj.weight"), "no patch_embed.proj.weight"),
         (
+            lambda s: s.update({"patch_embed.proj.weight": torch.zeros(WIDTH, 32)}),
+            "no patch_embed.proj.weight of a convolution",
+        ),
+        (
             lambda s: s.update({"patch_embed.proj.weight": torch.zeros(WIDTH, 1, 2, 2, 2)}),
             "pretrain.encoder.patch",
         ),
