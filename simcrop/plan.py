@@ -297,6 +297,7 @@ def table(config: Config) -> Builder:
         table=wildcards.table,
         seed=config.seed,
         settings=config.report,
+        protocol=config.protocol,
         titles=titles(config),
     )
 

@@ -187,6 +187,7 @@ class Table(Run):
     ]
     seed: int
     settings: Report
+    protocol: str
     titles: dict[str, str] = Field(description="of benchmarks and methods, in table order")
     scores: list[str]
 

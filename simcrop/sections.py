@@ -77,8 +77,9 @@ class Vit(Strict):
     width: int = Field(768, gt=0)
     depth: int = Field(12, gt=0)
     heads: int = Field(12, gt=0)
-    positions: Literal["axes", "stored"] = Field(
-        "axes", description="`stored`: as they came with weights from elsewhere"
+    positions: Literal["axes", "rows_columns", "stored"] = Field(
+        "axes",
+        description="`rows_columns` leaves z out; `stored` ones came with weights from elsewhere",
     )
     norm: bool = Field(True, description="after the last block")
 
@@ -140,6 +141,9 @@ class ImageReconstruction(Strict):
 
     weight: float = Field(1.0, gt=0)
     decoder: Decoder = Decoder()
+    mean_over: Literal["masked", "all"] = Field(
+        "masked", description="voxels that the error of the masked ones is divided by"
+    )
 
 
 class ReportReconstruction(Strict):
@@ -151,6 +155,9 @@ class ReportReconstruction(Strict):
     depth: int = Field(6, gt=0)
     heads: int = Field(6, gt=0)
     feed_forward: int = Field(1536, gt=0)
+    mean_over: Literal["masked", "all"] = Field(
+        "masked", description="positions that are predicted; `all` has padding among them"
+    )
 
 
 class SentenceAlignment(Strict):
@@ -160,6 +167,10 @@ class SentenceAlignment(Strict):
     top_k: int | Share = Field(32, description="patches, or their share of the visible ones")
     temperature: float = Field(0.07, gt=0)
     negatives: Literal["report", "batch", "volume"] = "volume"
+    padding: bool = Field(
+        False,
+        description="with negatives `report`: shorter reports are filled up with empty sentences",
+    )
     width: int = Field(768, gt=0, description="of the space in which both meet")
 
 
@@ -216,6 +227,7 @@ class Recipe(Strict):
     crop: float = Field(1.0, gt=0, le=1, description="smallest share of each edge that is kept")
     flip: float = Field(0.2, ge=0, le=1, description="probability, along front-back and head-foot")
     flip_left_right: float = Field(0.0, ge=0, le=1, description="contradicts 'left' in a report")
+    padding: Literal["air", "reflect"] = Field("air", description="of volumes that are too small")
     intensity_shift: float = Field(0.1, ge=0)
     intensity_shift_probability: float = Field(0.1, ge=0, le=1)
     max_words: int = Field(512, gt=0, le=512, description="tokens of a report")
@@ -283,6 +295,11 @@ class ZeroShot(Strict):
         return self.sentences.get(label) or self.template.replace("{label}", label)
 
 
+SelectOn = Annotated[
+    Literal["validation", "test"], Field(description="cases by which the best state is chosen")
+]
+
+
 class Classification(Task):
     """A linear probe on frozen features."""
 
@@ -292,6 +309,10 @@ class Classification(Task):
     zero_shot: ZeroShot | None = None
     weight_decay: float = Field(1e-5, ge=0)
     clip: float = Field(1.0, gt=0)
+    select_on: SelectOn = "validation"
+    drop_path: float = Field(
+        0.0, ge=0, lt=1, description="of the frozen encoder, which then runs anew at every step"
+    )
 
     @model_validator(mode="after")
     def _zero_shot_is_by_label(self) -> "Classification":
@@ -322,6 +343,8 @@ class Segmentation(Task):
     overlap: float = Field(0.5, ge=0, lt=1, description="of the sliding window")
     flip: float = Field(0.2, ge=0, le=1, description="probability along each axis")
     flip_left_right: bool = Field(False, description="wrong where structures have a side")
+    select_on: SelectOn = "validation"
+    background: bool = Field(False, description="Dice is averaged with the background's")
     intensity: float = Field(0.1, ge=0, description="largest scale and shift, with p 0.1")
 
 

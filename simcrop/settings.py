@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from simcrop import protocols
 from simcrop.errors import InputError
 from simcrop.sections import (
     Benchmark,
@@ -23,6 +24,7 @@ class Config(Strict):
     """The whole configuration, as `config/*.yaml` give it."""
 
     seed: int = Field(0, ge=0, description="of synthetic cohorts and of splits")
+    protocol: protocols.Name = Field("sound", description="of what the settings leave open")
     acquire: dict[Name, Dataset]
     prepare: dict[Name, Cohort]
     methods: dict[Name, Method]
@@ -129,9 +131,10 @@ def load(config: dict[str, Any]) -> Config:
     if isinstance(methods, dict):
         config["methods"] = {name: _extended(name, methods) for name in methods}
     try:
-        return Config.model_validate(config)
+        checked = Config.model_validate(config)
     except ValidationError as error:
         raise InputError("the configuration cannot be used:\n" + faults(error)) from None
+    return protocols.applied(checked)
 
 
 def faults(error: ValidationError) -> str:

@@ -28,6 +28,22 @@ def features(
     return torch.cat([chunk.mean(dim=1).cpu() for chunk in tokens(encoder, shape, store, cases)])
 
 
+@torch.no_grad()
+def dropped(
+    encoder: ViT,
+    shape: tuple[int, int, int],
+    store: VolumeStore,
+    cases: Sequence[str],
+    index: Sequence[int],
+) -> torch.Tensor:
+    """`features` of the cases at `index` by an encoder in train mode, its drop path at work."""
+    encoder.train()
+    volumes = torch.stack([to_input(store.read(cases[i]), shape) for i in index])
+    vectors = encoder.features(volumes.to(device())).cpu()
+    encoder.eval()
+    return vectors
+
+
 @torch.inference_mode()
 def tokens(
     encoder: ViT, shape: tuple[int, int, int], store: VolumeStore, cases: Sequence[str]

@@ -31,7 +31,7 @@ def network(run: runs.Segment, seed: int) -> UNETR:
     trained, arguments = load_encoder(run.weights)
     state = trained.cpu().state_dict()
     state.pop("positions", None)
-    encoder = ViT(**{**arguments, "volume": run.settings.crop, "positions": "axes"})
+    encoder = ViT(**{**arguments, "volume": run.settings.crop, "positions": trained.kind})
     state["cls_token"] = encoder.cls_token.detach()
     encoder.load_state_dict(state)
     with torch.random.fork_rng(devices=[]):
@@ -155,8 +155,9 @@ def _validate(
     net: UNETR, run: runs.Segment, cases: Sequence[str], volumes: VolumeStore, masks: VolumeStore
 ) -> float:
     """Mean over cases of the mean Dice over structures; 0 without cases."""
+    first = 0 if run.settings.background else 1
     values = [
-        mean(dice(predicted, read_mask(masks, case, run), max(run.structures) + 1)[1:])
+        mean(dice(predicted, read_mask(masks, case, run), max(run.structures) + 1)[first:])
         for case, predicted in predictions(net, run, cases, volumes)
     ]
     score = mean(np.array(values))

@@ -1,6 +1,7 @@
 """Classification by a linear probe: LayerNorm and Linear on features of the frozen encoder."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from simcrop import runs
 from simcrop.benchmark import outcome
 from simcrop.benchmark.encoder import load_encoder
-from simcrop.benchmark.features import features
+from simcrop.benchmark.features import dropped, features
 from simcrop.benchmark.metrics import auroc, defined, mean
 from simcrop.benchmark.partition import digest, fraction_of, require, splits
 from simcrop.benchmark.schedule import warmup_cosine
@@ -50,7 +51,8 @@ def classification(run: runs.Classify, out: Path) -> None:
         index = [row[case] for case in table["case"]]
         return vectors[index], torch.tensor(_targets(table), dtype=torch.float32)
 
-    validation, test = data(parts["val"]), data(parts["test"])
+    test = data(parts["test"])
+    validation = test if run.settings.select_on == "test" else data(parts["val"])
     records, tables = [], []
     if run.text_encoder:
         asked = [run.settings.zero_shot.sentence(label) for label in labels]
@@ -61,7 +63,12 @@ def classification(run: runs.Classify, out: Path) -> None:
     for fraction, schedule in progress(run.settings.fractions.items(), "fractions"):
         subset = fraction_of(parts["train"], fraction, run.seed)
         order = digest("probe", run.seed, fraction)
-        head = fit(run, schedule, data(subset), validation, order)
+        encode = None
+        if run.settings.drop_path:
+            encoder.set_drop_path(run.settings.drop_path)
+            store, shape = VolumeStore(run.volumes), tuple(arguments["volume"])
+            encode = partial(dropped, encoder, shape, store, list(subset["case"]))
+        head = fit(run, schedule, data(subset), validation, order, encode)
         predicted = probabilities(head, test[0], kind)
         counts = (len(subset), len(parts["test"]))
         records.append(_record(fraction, predicted, truth, labels, kind, cases=counts))
@@ -96,6 +103,7 @@ def fit(
     train: tuple[Tensor, Tensor],
     validation: tuple[Tensor, Tensor],
     seed: int,
+    encode: Callable[[np.ndarray], Tensor] | None = None,
 ) -> nn.Sequential:
     """The head that does best on validation, looked at after each epoch.
 
@@ -107,8 +115,22 @@ def fit(
         run: gives kind, weight decay and gradient clip.
         schedule: steps, learning rate, warm-up, batch and patience.
         train, validation: features (N, width) and targets (N, labels).
-        seed: of the order of the cases.
+        seed: of the order of the cases, and of what `encode` draws.
+        encode: makes the features of a step's cases anew, by their rows in `train`.
     """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed % 2**63)
+        return _fit(run, schedule, train, validation, seed, encode)
+
+
+def _fit(
+    run: runs.Classify,
+    schedule: ProbeSchedule,
+    train: tuple[Tensor, Tensor],
+    validation: tuple[Tensor, Tensor],
+    seed: int,
+    encode: Callable[[np.ndarray], Tensor] | None,
+) -> nn.Sequential:
     kind = run.settings.kind
     vectors, targets = train
     head = nn.Sequential(
@@ -126,7 +148,8 @@ def fit(
         for group in optimizer.param_groups:
             group["lr"] = schedule.lr * warmup_cosine(step - 1, schedule.steps, schedule.warmup)
         optimizer.zero_grad()
-        _loss(head(vectors[index]), targets[index], kind).backward()
+        seen = encode(index) if encode else vectors[index]
+        _loss(head(seen), targets[index], kind).backward()
         nn.utils.clip_grad_norm_(head.parameters(), run.settings.clip)
         optimizer.step()
         if len(validation[0]) and (step % epoch_steps == 0 or step == schedule.steps):

@@ -28,11 +28,13 @@ def segmentation(run: runs.Segment, out: Path) -> None:
     volumes, masks = VolumeStore(run.volumes), VolumeStore(run.masks)
     test = parts["test"]
     classes = max(run.structures) + 1
+    scored = {0: "background", **run.structures} if run.settings.background else run.structures
     records, tables = [], []
     for fraction in sorted(run.settings.fractions):
         subset = fraction_of(parts["train"], fraction, run.seed)
         checkpoint = out / "checkpoints" / f"{fraction:g}.pt"
-        cases = [list(part["case"]) for part in (subset, parts["val"])]
+        selection = test if run.settings.select_on == "test" else parts["val"]
+        cases = [list(part["case"]) for part in (subset, selection)]
         net = fine_tune(run, fraction, *cases, volumes, masks, checkpoint)
         values = np.empty((len(test), classes))
         largest = fraction == max(run.settings.fractions)
@@ -45,12 +47,12 @@ def segmentation(run: runs.Segment, out: Path) -> None:
         records.append(
             {
                 "fraction": fraction,
-                "metrics": measure(values, run.structures),
+                "metrics": measure(values, scored),
                 "train_cases": len(subset),
                 "test_cases": len(test),
             }
         )
-        columns = {f"dice:{name}": values[:, id_] for id_, name in run.structures.items()}
+        columns = {f"dice:{name}": values[:, id_] for id_, name in scored.items()}
         names = {"fraction": fraction, "case": test["case"], "patient": test["patient"]}
         tables.append(pd.DataFrame(names | columns))
     outcome.write(run, out, records, pd.concat(tables))
@@ -64,13 +66,14 @@ def measure(values: np.ndarray, structures: dict[int, str]) -> dict[str, float]:
 
     Args:
         values: (cases, classes), NaN where neither prediction nor mask holds the class.
-        structures: names of the classes but background, by id.
+        structures: names of the classes that are averaged, by id.
     """
     ids = list(structures)
+    everything = list(dict.fromkeys([0, *ids]))
     return defined(
         {
             "dice": mean(np.array([mean(case[ids]) for case in values])),
-            "dice_with_background": mean(np.array([mean(case[[0, *ids]]) for case in values])),
+            "dice_with_background": mean(np.array([mean(case[everything]) for case in values])),
             **{f"dice:{name}": mean(values[:, id_]) for id_, name in structures.items()},
         }
     )

@@ -22,6 +22,8 @@ class SentenceAlignment(nn.Module):
             `batch`: the patches pooled by the sentences of all reports, each in its own volume.
             `volume`: the same sentence in the other volumes. A sentence chooses its patches in
             every volume, so that position alone does not solve the task.
+        padding: with `report`, whether each report is filled up to the longest of the batch with
+            empty sentences, whose cosine with everything is 0 and which enter the denominator.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class SentenceAlignment(nn.Module):
         top_k: int | float,
         temperature: float,
         negatives: Literal["report", "batch", "volume"],
+        padding: bool = False,
     ) -> None:
         super().__init__()
         self.image_head = _head(image_width, width)
@@ -39,6 +42,7 @@ class SentenceAlignment(nn.Module):
         self.top_k = top_k
         self.temperature = temperature
         self.negatives = negatives
+        self.padding = padding
 
     def forward(
         self, patches: Tensor, words: Tensor, mask: Tensor, sentence: Tensor, owner: Tensor
@@ -111,7 +115,24 @@ class SentenceAlignment(nn.Module):
         positive = sentence[:, None] == sentence
         if allowed is not None:
             positive = positive & allowed
-        return (infonce(scores, positive, allowed) + infonce(scores.T, positive, allowed)) / 2
+        losses = [infonce(*self._filled(s, positive, allowed, owner)) for s in (scores, scores.T)]
+        return sum(losses) / 2
+
+    def _filled(
+        self, scores: Tensor, positive: Tensor, allowed: Tensor | None, owner: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """With a column more, that stands for all empty sentences of each row's report."""
+        if not (self.padding and allowed is not None):
+            return scores, positive, allowed
+        lengths = owner.bincount()
+        empty = (lengths.max() - lengths)[owner]
+        column = empty.to(scores.dtype).log()[:, None]  # as many times exp(0)
+        none = torch.zeros_like(positive[:, :1])
+        return (
+            torch.cat([scores, column], dim=1),
+            torch.cat([positive, none], dim=1),
+            torch.cat([allowed, empty[:, None] > 0], dim=1),
+        )
 
     def _pooled(self, similar: Tensor) -> Tensor:
         """(B, S, V) -> (B, S), the mean over the patches most similar to each sentence."""

@@ -42,7 +42,13 @@ class Pretrainer(nn.Module):
         width = self.encoder.width
         for name, arguments in objectives.items():
             if name == "image_reconstruction":
-                part = ImageReconstruction(self.encoder.grid, encoder["patch"], width, **arguments)
+                part = ImageReconstruction(
+                    self.encoder.grid,
+                    encoder["patch"],
+                    width,
+                    **arguments,
+                    positions=self.encoder.kind,
+                )
             elif name == "report_reconstruction":
                 part = ReportReconstruction(width, text_width, vocabulary, **arguments)
             elif name == "sentence_alignment":

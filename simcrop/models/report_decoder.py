@@ -1,5 +1,7 @@
 """Report reconstruction: a BERT decoder predicts the masked words, helped by the image."""
 
+from typing import Literal
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -16,6 +18,7 @@ class ReportReconstruction(nn.Module):
         vocabulary: number of tokens to choose from.
         fusion: what of the image the words take in.
         depth, heads, feed_forward: of the BERT layers; the fusion layer shares the last two.
+        mean_over: the positions that are predicted: hidden words, or all, padding among them.
     """
 
     def __init__(
@@ -27,8 +30,10 @@ class ReportReconstruction(nn.Module):
         depth: int,
         heads: int,
         feed_forward: int,
+        mean_over: Literal["masked", "all"] = "masked",
     ) -> None:
         super().__init__()
+        self.mean_over = mean_over
         self.fusion = Fusion(image_width, text_width, heads, feed_forward, fusion)
         layer = nn.TransformerEncoderLayer(
             text_width, heads, feed_forward, dropout=0, activation="gelu", batch_first=True
@@ -39,7 +44,7 @@ class ReportReconstruction(nn.Module):
     def forward(
         self, patches: Tensor, words: Tensor, mask: Tensor, hidden: Tensor, targets: Tensor
     ) -> Tensor:
-        """Cross-entropy averaged over the hidden words alone; zero if none is hidden.
+        """Cross-entropy averaged over the hidden words, zero if none is hidden; or over all.
 
         Args:
             patches: (B, V, image_width), the visible patch tokens.
@@ -49,5 +54,7 @@ class ReportReconstruction(nn.Module):
             targets: (B, L) long, the words as they are.
         """
         decoded = self.decoder(self.fusion(words, mask, patches), src_key_padding_mask=~mask)
+        if self.mean_over == "all":
+            return F.cross_entropy(self.head(decoded).flatten(0, 1), targets.flatten())
         scores = self.head(decoded[hidden])
         return F.cross_entropy(scores, targets[hidden], reduction="sum") / max(len(scores), 1)

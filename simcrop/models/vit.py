@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simcrop.models.patches import grid_of, patchify, take
-from simcrop.models.positions import interpolated
-from simcrop.models.positions import positions as axes
+from simcrop.models.positions import Kind, interpolated
+from simcrop.models.positions import positions as fixed
 
 Triple = tuple[int, int, int]
 EPS = 1e-6
@@ -25,8 +25,9 @@ class ViT(nn.Module):
         volume: voxels of the usual input.
         patch: voxels of a patch.
         width, depth, heads: of the transformer.
-        positions: `axes` encodes the index along every axis; `stored` is part of the state, for
-            weights from elsewhere, and is interpolated on other grids.
+        positions: `axes` encodes the index along every axis, `rows_columns` along x and y alone;
+            `stored` is part of the state, for weights from elsewhere, and is interpolated on other
+            grids.
         norm: whether the last block is followed by a norm.
     """
 
@@ -37,7 +38,7 @@ class ViT(nn.Module):
         width: int,
         depth: int,
         heads: int,
-        positions: Literal["axes", "stored"] = "axes",
+        positions: Literal["axes", "rows_columns", "stored"] = "axes",
         norm: bool = True,
     ) -> None:
         super().__init__()
@@ -47,8 +48,9 @@ class ViT(nn.Module):
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=EPS) if norm else nn.Identity()
-        place = axes(self.grid, width).to(torch.get_default_dtype())
         self.stored = positions == "stored"
+        self.kind: Kind = "axes" if self.stored else positions
+        place = fixed(self.grid, width, self.kind).to(torch.get_default_dtype())
         self.register_buffer("positions", place, persistent=self.stored)
 
     def forward(self, volume: Tensor, visible: Tensor | None = None) -> Tensor:
@@ -79,13 +81,26 @@ class ViT(nn.Module):
         outputs[-1] = self.norm(tokens)
         return [outputs[number - 1][:, 1:] for number in blocks]
 
+    def set_drop_path(self, rate: float) -> None:
+        """Skip, in train mode, branches of a block for whole volumes at random.
+
+        The rate grows from 0 at the first block to `rate` at the last (stochastic depth, Huang et
+        al. 2016), drawn from torch's global generator.
+        """
+        for block, own in zip(
+            self.blocks, torch.linspace(0, rate, len(self.blocks)).tolist(), strict=True
+        ):
+            block.drop_path = own
+
     def _embed(self, volume: Tensor, visible: Tensor | None) -> Tensor:
         tokens = self.patch_embed(volume, visible)
         grid = grid_of(volume, self.patch_embed.patch)
         place = self.positions
         if grid != self.grid:
-            other = interpolated(place, self.grid, grid) if self.stored else axes(grid, self.width)
-            place = other.to(place)
+            if self.stored:
+                place = interpolated(place, self.grid, grid)
+            else:
+                place = fixed(grid, self.width, self.kind).to(place)
         tokens = tokens + (place if visible is None else place[visible])
         return torch.cat([self.cls_token.expand(len(tokens), -1, -1), tokens], dim=1)
 
@@ -113,11 +128,18 @@ class Block(nn.Module):
         self.attn = Attention(width, heads)
         self.norm2 = nn.LayerNorm(width, eps=EPS)
         self.mlp = MLP(width)
+        self.drop_path = 0.0
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, N, width) -> (B, N, width)."""
-        tokens = tokens + self.attn(self.norm1(tokens))
-        return tokens + self.mlp(self.norm2(tokens))
+        tokens = tokens + self._kept(self.attn(self.norm1(tokens)))
+        return tokens + self._kept(self.mlp(self.norm2(tokens)))
+
+    def _kept(self, branch: Tensor) -> Tensor:
+        if not (self.training and self.drop_path):
+            return branch
+        share = 1 - self.drop_path
+        return branch * (branch.new_empty(len(branch), 1, 1).bernoulli_(share) / share)
 
 
 class Attention(nn.Module):

@@ -31,13 +31,16 @@ def augmented(hu: np.ndarray, shape: Triple, recipe: Recipe, rng: np.random.Gene
     """A region of a volume as input: padded, flipped, scaled to [-1, 1] and shifted.
 
     Args:
-        hu: (X, Y, Z) in RAS; an edge that is shorter than the input's is padded with air.
+        hu: (X, Y, Z) in RAS; an edge that is shorter than the input's is padded.
         recipe: `flip` is along y and z (front-back, head-foot), `flip_left_right` along x, and
             `intensity_shift` in units of the scaled input.
 
     Returns:
         (1, *shape) float32.
     """
+    if recipe.padding == "reflect":
+        missing = [max(0, wanted - edge) for edge, wanted in zip(hu.shape, shape, strict=True)]
+        hu = np.pad(hu, [(short - short // 2, short // 2) for short in missing], mode="reflect")
     volume = inputs.to_input(hu, shape)
     chances = (recipe.flip_left_right, recipe.flip, recipe.flip)
     axes = [axis for axis, p in enumerate(chances, start=1) if rng.random() < p]

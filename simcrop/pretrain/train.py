@@ -156,7 +156,7 @@ def _pretrainer(
         arguments = getattr(run.method.objectives, name).model_dump(exclude={"weight"})
         if name == "report_reconstruction":
             arguments.pop("mask_ratio")
-        chosen[name] = arguments.pop("decoder", arguments)
+        chosen[name] = {**arguments.pop("decoder", {}), **arguments}
     model = Pretrainer(
         run.encoder.model_dump(),
         chosen,

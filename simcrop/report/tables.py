@@ -37,7 +37,7 @@ def table(run: runs.Table, out: Path) -> None:
             float_format="%.6f",
         )
     grid = layout.grid(estimates, run.titles, ranked=run.table != "difference")
-    foot = [_explained(run)]
+    foot = [_explained(run), f"Protocol: {run.protocol}."]
     if read:
         foot += [
             layout.counts(estimates, run.titles),

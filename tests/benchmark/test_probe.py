@@ -196,3 +196,38 @@ def test_a_kind_that_does_not_fit_the_labels_is_named(make_run, case_table, tmp_
     case_table(SPLITS, {"A": [0] * len(SPLITS), "B": [1] * len(SPLITS)})
     with pytest.raises(InputError, match=r"benchmark\.tiny\.kind"):
         classification(make_run("binary"), tmp_path)
+
+
+def test_a_probe_that_selects_on_test_cases_never_looks_at_validation_cases(
+    make_run, case_table, tmp_path
+):
+    labels = np.arange(len(SPLITS)) % 2
+
+    def scored(out, flipped, **changes):
+        told = [1 - v if s == flipped else v for v, s in zip(labels, SPLITS, strict=True)]
+        case_table(SPLITS, {"Nodule": told})
+        run = make_run("binary")
+        settings = run.settings.model_copy(update=changes)
+        classification(run.model_copy(update={"settings": settings}), out)
+        return pd.read_csv(out / "predictions.csv")["score:Nodule"].to_numpy()
+
+    sound = [scored(tmp_path / f"sound-{name}", name) for name in ("val", "test")]
+    assert not np.array_equal(*sound)
+    published = {"select_on": "test"}
+    plain = scored(tmp_path / "plain", "", **published)
+    assert np.array_equal(plain, scored(tmp_path / "val", "val", **published))
+    assert not np.array_equal(plain, scored(tmp_path / "test", "test", **published))
+
+
+def test_with_drop_path_features_are_drawn_anew_and_a_second_run_gives_the_same(
+    make_run, case_table, tmp_path
+):
+    case_table(SPLITS, {"Nodule": list(np.arange(len(SPLITS)) % 2)})
+    run = make_run("binary", steps=8)
+    dropping = run.settings.model_copy(update={"drop_path": 0.5})
+    found = {}
+    for name, settings in {"none": run.settings, "first": dropping, "second": dropping}.items():
+        torch.manual_seed(len(found))
+        classification(run.model_copy(update={"settings": settings}), tmp_path / name)
+        found[name] = (tmp_path / name / "predictions.csv").read_bytes()
+    assert found["first"] == found["second"] != found["none"]

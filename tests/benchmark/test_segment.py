@@ -221,3 +221,13 @@ def test_a_volume_smaller_than_the_crop_is_padded_with_air(make_run):
     assert image.shape == (1, 1, 16, 16, 8)
     torch.testing.assert_close(image, torch.where(mask > 0, 0.1, -1.0))
     assert int(mask.sum()) == 10 * 16 * 8
+
+
+def test_the_background_enters_dice_where_that_is_asked_for(make_run, tmp_path):
+    run = make_run({1.0: {"epochs": 1, "validate_every": 1}}, background=True, select_on="test")
+    segmentation(run, tmp_path)
+    metrics = json.loads((tmp_path / "scores.json").read_text())["records"][0]["metrics"]
+    assert metrics["dice"] == metrics["dice_with_background"]
+    assert "dice:background" in metrics
+    table = pd.read_csv(tmp_path / "predictions.csv")
+    assert metrics["dice"] == pytest.approx(table.filter(regex="^dice:").mean(axis=1).mean())

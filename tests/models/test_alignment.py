@@ -155,3 +155,28 @@ def test_the_paper_s_heads_have_the_size_worked_out_by_hand():
         model = SentenceAlignment(768, 768, 768, 32, 0.07, "volume")
     head = 2 * 769 * 768 + 2 * 768
     assert sum(p.numel() for p in model.parameters()) == 2 * head == 2_365_440
+
+
+def test_empty_sentences_enter_the_denominator_where_that_is_asked_for():
+    model = module("report")
+    model.padding = True
+    patches, words, mask = batch()
+    image, text = projected(model, patches, words)
+    pairs = list(zip(SENTENCE.tolist(), OWNER.tolist(), strict=True))
+    longest = max(OWNER.bincount().tolist())
+    pooled = []
+    for s, v in pairs:
+        best = sorted(image[v], key=lambda patch: -cosine(text[s], patch))[:2]
+        pooled.append(sum(best) / 2)
+    losses = []
+    for i, (s, v) in enumerate(pairs):
+        others = [j for j, (_, w) in enumerate(pairs) if w == v]
+        positives = [j for j in others if pairs[j][0] == s]
+        empty = {f"empty {n}": 0.0 for n in range(longest - len(others))}
+        to_image = {j: cosine(text[s], pooled[j]) / 0.07 for j in others}
+        to_text = {j: cosine(text[pairs[j][0]], pooled[i]) / 0.07 for j in others}
+        losses += [softmax_loss({**side, **empty}, positives) for side in (to_image, to_text)]
+    loss = model(patches, words, mask, SENTENCE, OWNER)
+    assert loss.item() == pytest.approx(mean(losses), abs=1e-9)
+    loss.backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())

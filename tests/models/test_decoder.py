@@ -64,3 +64,10 @@ def test_the_paper_s_decoder_predicts_every_voxel_of_every_masked_patch():
     blocks = 4 * sum(p.numel() for p in block.parameters())
     expected = 769 * 768 + 768 + blocks + 2 * 768 + 769 * 2048
     assert sum(p.numel() for p in decoder.parameters()) == expected == 30_519_296
+
+
+def test_over_all_voxels_the_error_of_the_masked_ones_shrinks_with_the_mask(parts):
+    decoder, tokens, visible, volume = parts
+    masked = decoder(tokens, visible, volume)
+    decoder.mean_over = "all"
+    assert decoder(tokens, visible, volume).item() == pytest.approx(masked.item() * 8 / 12)

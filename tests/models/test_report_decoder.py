@@ -166,3 +166,12 @@ def test_the_paper_s_decoder_has_the_size_worked_out_by_hand():
     decoder = 6 * (attention_ + mlp + 2 * 2 * 768)
     head = 769 * 30_522
     assert sum(p.numel() for p in model.parameters()) == fusion + decoder + head == 60_105_786
+
+
+def test_over_all_positions_padding_and_words_that_are_seen_enter_the_loss(batch):
+    patches, words, mask, _, targets = batch
+    model = normal(ReportReconstruction(IMAGE, TEXT, WORDS, "none", 1, HEADS, 9, "all"))
+    decoded = model.decoder(model.fusion(words, mask, patches), src_key_padding_mask=~mask)
+    surprise = -model.head(decoded).log_softmax(dim=-1)
+    losses = [surprise[b, i, targets[b, i]].item() for b in range(2) for i in range(4)]
+    assert model(*batch).item() == pytest.approx(sum(losses) / 8, abs=1e-9)

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from simcrop.models.patches import take
 from simcrop.models.positions import positions
-from simcrop.models.vit import ViT
+from simcrop.models.vit import Block, ViT
 
 SHAPE, PATCH = (8, 12, 8), (4, 4, 2)
 
@@ -134,3 +134,22 @@ def test_attention_on_a_cpu_stays_in_float32_under_bfloat16(monkeypatch, vit, vo
         tokens = vit.float()(volume.float())
     assert seen == [{torch.float32}] * 3
     assert tokens.isfinite().all()
+
+
+def test_drop_path_skips_whole_branches_and_is_off_in_eval_mode():
+    torch.manual_seed(0)
+    block = Block(8, 2)
+    tokens = torch.randn(64, 3, 8)
+    whole = block(tokens)
+    block.drop_path = 0.5
+    assert torch.equal(block.eval()(tokens), whole)
+    block.train()
+    attended = block.attn(block.norm1(tokens))
+    dropped = block(tokens)
+    untouched = (dropped == tokens).all(dim=(1, 2))
+    assert 4 <= untouched.sum() <= 28  # a quarter of 64 loses both branches
+    block.mlp.fc2.weight.data.zero_()
+    block.mlp.fc2.bias.data.zero_()
+    changed = block(tokens) - tokens
+    kept = changed.abs().amax(dim=(1, 2)) > 0
+    assert torch.allclose(changed[kept], 2 * attended[kept], atol=1e-5)

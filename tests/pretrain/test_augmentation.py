@@ -50,3 +50,10 @@ def test_intensities_are_shifted_as_a_whole_and_within_bounds(hu):
         assert difference.max() - difference.min() < 1e-6
         shifts.append(difference.mean().item())
     assert -0.1 <= min(shifts) < -0.08 and 0.08 < max(shifts) <= 0.1
+
+
+def test_small_volumes_are_padded_by_reflection_where_that_is_asked_for(hu):
+    recipe = Recipe(**STILL, padding="reflect")
+    padded = augmented(hu, (9, 5, 20), recipe, np.random.default_rng(0))
+    expected = np.pad(hu, [(2, 1), (0, 0), (8, 8)], mode="reflect")
+    assert torch.equal(padded, to_input(expected, (9, 5, 20)))

@@ -145,6 +145,7 @@ def table_runs(written: list[str]) -> dict[str, runs.Table]:
             table=table,
             seed=0,
             settings=Report(resamples=200),
+            protocol="sound",
             titles=TITLES,
             scores=[path for path in written if belongs(table, path)],
         )
