@@ -66,7 +66,7 @@ def measured(side: str, precision: str) -> dict[str, float]:
     ).eval()
     text_model.requires_grad_(False)
     model = Pretrainer(ENCODER, OBJECTIVES, 0, text_width=TEXT_WIDTH, vocabulary=VOCABULARY)
-    step = plain_step if side == "plain" else suite_step
+    step = plain.losses if side == "plain" else suite_step
     batch = batch_of(side, text_model)
     seconds = []
     for _ in range(STEPS + 1):
@@ -107,11 +107,6 @@ def batch_of(side: str, text_model: BertModel) -> dict[str, Tensor]:
         "sentence_words": words,
         "sentence": torch.arange(len(words)),
     }
-
-
-def plain_step(model: Pretrainer, text_model: BertModel, batch: Mapping[str, Tensor]) -> list:
-    """The three losses, read plainly."""
-    return plain.losses(model, text_model, batch)
 
 
 def suite_step(model: Pretrainer, text_model: BertModel, batch: Mapping[str, Tensor]) -> list:

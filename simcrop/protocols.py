@@ -49,14 +49,13 @@ def _published(value: Any) -> Any:
         return {key: _published(entry) for key, entry in value.items()}
     if not isinstance(value, BaseModel):
         return value
-    inner = {name: _published(getattr(value, name)) for name in type(value).model_fields}
-    changed = {name: new for name, new in inner.items() if new is not getattr(value, name)}
-    return _under(value.model_copy(update=changed), PUBLISHED.get(type(value), {}), value)
+    value = _under(value, PUBLISHED.get(type(value), {}))
+    return value.model_copy(
+        update={name: _published(getattr(value, name)) for name in type(value).model_fields}
+    )
 
 
-def _under(
-    section: BaseModel, values: dict[str, Any], written: BaseModel | None = None
-) -> BaseModel:
-    """`section` with `values` for what `written`, itself if unset, does not state."""
-    stated = (written or section).model_fields_set
-    return section.model_copy(update={k: v for k, v in values.items() if k not in stated})
+def _under(section: BaseModel, values: dict[str, Any]) -> BaseModel:
+    """`section` with `values` for what was not written in it."""
+    left_open = values.keys() - section.model_fields_set
+    return section.model_copy(update={name: values[name] for name in left_open})

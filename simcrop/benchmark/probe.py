@@ -44,7 +44,9 @@ def classification(run: runs.Classify, out: Path) -> None:
     labels, truth = cases.labels(parts["test"]), _targets(parts["test"])
     encoder, arguments = load_encoder(run.weights)
     names = [case for part in parts.values() for case in part["case"]]
-    vectors = features(encoder, tuple(arguments["volume"]), VolumeStore(run.volumes), names)
+    shape, store = tuple(arguments["volume"]), VolumeStore(run.volumes)
+    encoder.set_drop_path(run.settings.drop_path)
+    vectors = features(encoder, shape, store, names)
     row = {case: index for index, case in enumerate(names)}
 
     def data(table: pd.DataFrame) -> tuple[Tensor, Tensor]:
@@ -56,7 +58,7 @@ def classification(run: runs.Classify, out: Path) -> None:
     records, tables = [], []
     if run.text_encoder:
         asked = [run.settings.zero_shot.sentence(label) for label in labels]
-        store, tested = VolumeStore(run.volumes), list(parts["test"]["case"])
+        tested = list(parts["test"]["case"])
         fits = scores(run.weights, run.text_encoder, store, tested, asked)
         records.append(_record(0.0, fits, truth, labels, kind, cases=(0, len(tested))))
         tables.append(_predictions(parts["test"], 0.0, labels, fits))
@@ -65,10 +67,10 @@ def classification(run: runs.Classify, out: Path) -> None:
         order = digest("probe", run.seed, fraction)
         encode = None
         if run.settings.drop_path:
-            encoder.set_drop_path(run.settings.drop_path)
-            store, shape = VolumeStore(run.volumes), tuple(arguments["volume"])
             encode = partial(dropped, encoder, shape, store, list(subset["case"]))
-        head = fit(run, schedule, data(subset), validation, order, encode)
+        with torch.random.fork_rng():
+            torch.manual_seed(order % 2**63)
+            head = fit(run, schedule, data(subset), validation, order, encode)
         predicted = probabilities(head, test[0], kind)
         counts = (len(subset), len(parts["test"]))
         records.append(_record(fraction, predicted, truth, labels, kind, cases=counts))
@@ -115,22 +117,9 @@ def fit(
         run: gives kind, weight decay and gradient clip.
         schedule: steps, learning rate, warm-up, batch and patience.
         train, validation: features (N, width) and targets (N, labels).
-        seed: of the order of the cases, and of what `encode` draws.
+        seed: of the order of the cases.
         encode: makes the features of a step's cases anew, by their rows in `train`.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed % 2**63)
-        return _fit(run, schedule, train, validation, seed, encode)
-
-
-def _fit(
-    run: runs.Classify,
-    schedule: ProbeSchedule,
-    train: tuple[Tensor, Tensor],
-    validation: tuple[Tensor, Tensor],
-    seed: int,
-    encode: Callable[[np.ndarray], Tensor] | None,
-) -> nn.Sequential:
     kind = run.settings.kind
     vectors, targets = train
     head = nn.Sequential(

@@ -68,12 +68,13 @@ def measure(values: np.ndarray, structures: dict[int, str]) -> dict[str, float]:
         values: (cases, classes), NaN where neither prediction nor mask holds the class.
         structures: names of the classes that are averaged, by id.
     """
-    ids = list(structures)
-    everything = list(dict.fromkeys([0, *ids]))
+    ids, every = list(structures), sorted({0, *structures})
     return defined(
         {
             "dice": mean(np.array([mean(case[ids]) for case in values])),
-            "dice_with_background": mean(np.array([mean(case[everything]) for case in values])),
+            "dice_with_background": mean(
+                np.array([mean(case[every]) for case in values])
+            ),
             **{f"dice:{name}": mean(values[:, id_]) for id_, name in structures.items()},
         }
     )

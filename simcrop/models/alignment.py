@@ -111,28 +111,16 @@ class SentenceAlignment(nn.Module):
         similar = cosines(text[:, None], own).squeeze(1)
         best = similar.topk(self._count(image), dim=1, sorted=False).indices
         scores = cosines(text, take(own, best).mean(dim=1)) / self.temperature
-        allowed = owner[:, None] == owner if self.negatives == "report" else None
         positive = sentence[:, None] == sentence
-        if allowed is not None:
+        allowed = empty = None
+        if self.negatives == "report":
+            allowed = owner[:, None] == owner
             positive = positive & allowed
-        losses = [infonce(*self._filled(s, positive, allowed, owner)) for s in (scores, scores.T)]
-        return sum(losses) / 2
-
-    def _filled(
-        self, scores: Tensor, positive: Tensor, allowed: Tensor | None, owner: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """With a column more, that stands for all empty sentences of each row's report."""
-        if not (self.padding and allowed is not None):
-            return scores, positive, allowed
-        lengths = owner.bincount()
-        empty = (lengths.max() - lengths)[owner]
-        column = empty.to(scores.dtype).log()[:, None]  # as many times exp(0)
-        none = torch.zeros_like(positive[:, :1])
-        return (
-            torch.cat([scores, column], dim=1),
-            torch.cat([positive, none], dim=1),
-            torch.cat([allowed, empty[:, None] > 0], dim=1),
-        )
+            if self.padding:
+                lengths = owner.bincount()
+                empty = (lengths.max() - lengths)[owner]
+        sides = [infonce(side, positive, allowed, empty) for side in (scores, scores.T)]
+        return sum(sides) / 2
 
     def _pooled(self, similar: Tensor) -> Tensor:
         """(B, S, V) -> (B, S), the mean over the patches most similar to each sentence."""

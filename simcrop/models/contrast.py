@@ -64,7 +64,12 @@ def cosines(rows: Tensor, columns: Tensor) -> Tensor:
         return F.normalize(rows, dim=-1) @ F.normalize(columns, dim=-1).transpose(-1, -2)
 
 
-def infonce(scores: Tensor, positive: Tensor, allowed: Tensor | None = None) -> Tensor:
+def infonce(
+    scores: Tensor,
+    positive: Tensor,
+    allowed: Tensor | None = None,
+    empty: Tensor | None = None,
+) -> Tensor:
     """Cross-entropy of each row's softmax with the even distribution over its positives.
 
     With one positive a row this is InfoNCE (van den Oord et al. 2018).
@@ -73,12 +78,16 @@ def infonce(scores: Tensor, positive: Tensor, allowed: Tensor | None = None) -> 
         scores: (N, M).
         positive: (N, M) bool, at least one a row, each of them allowed.
         allowed: (N, M) bool, what enters the denominator; everything if None.
+        empty: (N,) long, how many negatives with a score of 0 enter it besides.
 
     Returns:
         The mean over rows.
     """
     if allowed is not None:
         scores = scores.masked_fill(~allowed, -torch.inf)
+    if empty is not None:
+        column = empty.to(scores.dtype).log()[:, None]
+        scores, positive = torch.cat([scores, column], 1), F.pad(positive, (0, 1))
     surprise = -scores.log_softmax(dim=1)
     share = surprise.masked_fill(~positive, 0).sum(dim=1) / positive.sum(dim=1)
     return share.mean()

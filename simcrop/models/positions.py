@@ -1,4 +1,4 @@
-"""Fixed sine and cosine positions of patches that encode all three axes."""
+"""Fixed sine and cosine positions of patches."""
 
 from typing import Literal
 

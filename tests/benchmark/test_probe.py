@@ -7,8 +7,11 @@ import torch
 
 from simcrop import runs
 from simcrop.benchmark import probe
+from simcrop.benchmark.encoder import load_encoder
+from simcrop.benchmark.features import dropped, features
 from simcrop.benchmark.probe import classification, fit, measure, probabilities
 from simcrop.errors import InputError
+from simcrop.formats.volumes import VolumeStore
 from simcrop.sections import ProbeSchedule
 
 SCHEDULE = {"steps": 60, "lr": 0.05, "warmup": 6, "batch": 8}
@@ -219,9 +222,7 @@ def test_a_probe_that_selects_on_test_cases_never_looks_at_validation_cases(
     assert not np.array_equal(plain, scored(tmp_path / "test", "test", **published))
 
 
-def test_with_drop_path_features_are_drawn_anew_and_a_second_run_gives_the_same(
-    make_run, case_table, tmp_path
-):
+def test_with_drop_path_a_second_run_gives_the_same(make_run, case_table, tmp_path):
     case_table(SPLITS, {"Nodule": list(np.arange(len(SPLITS)) % 2)})
     run = make_run("binary", steps=8)
     dropping = run.settings.model_copy(update={"drop_path": 0.5})
@@ -231,3 +232,17 @@ def test_with_drop_path_features_are_drawn_anew_and_a_second_run_gives_the_same(
         classification(run.model_copy(update={"settings": settings}), tmp_path / name)
         found[name] = (tmp_path / name / "predictions.csv").read_bytes()
     assert found["first"] == found["second"] != found["none"]
+
+
+def test_with_drop_path_features_are_drawn_anew_each_time_and_not_in_eval_mode(make_run):
+    run = make_run("binary")
+    encoder, arguments = load_encoder(run.weights)
+    shape, store = tuple(arguments["volume"]), VolumeStore(run.volumes)
+    cases = ["case00", "case01", "case02", "case03"]
+    plain = features(encoder, shape, store, cases)
+    assert torch.allclose(dropped(encoder, shape, store, cases, [2, 0]), plain[[2, 0]], atol=1e-6)
+    encoder.set_drop_path(0.5)
+    torch.manual_seed(0)
+    first, second = (dropped(encoder, shape, store, cases, range(4)) for _ in range(2))
+    assert not torch.equal(first, second)
+    assert torch.equal(features(encoder, shape, store, cases), plain)
