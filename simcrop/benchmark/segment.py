@@ -72,9 +72,7 @@ def measure(values: np.ndarray, structures: dict[int, str]) -> dict[str, float]:
     return defined(
         {
             "dice": mean(np.array([mean(case[ids]) for case in values])),
-            "dice_with_background": mean(
-                np.array([mean(case[every]) for case in values])
-            ),
+            "dice_with_background": mean(np.array([mean(case[every]) for case in values])),
             **{f"dice:{name}": mean(values[:, id_]) for id_, name in structures.items()},
         }
     )
