@@ -1,5 +1,5 @@
 """The command `simcrop`: a subcommand a stage, which repeats the run a settings.yaml states, and
-`embed`, `locate` and `push` for what comes of it."""
+others for one's own files and for what comes of a run."""
 
 import argparse
 import sys
@@ -11,10 +11,10 @@ from simcrop.errors import InputError
 
 # Imported only when called: most runs need little of what the others import.
 STEPS = {
-    "acquire": "simcrop.acquire:acquire",
-    "index": "simcrop.prepare:index",
-    "volumes": "simcrop.prepare:volumes",
-    "collect": "simcrop.prepare:collect",
+    "acquire": "simcrop.acquire.run:acquire",
+    "index": "simcrop.prepare.run:index",
+    "volumes": "simcrop.prepare.shard:volumes",
+    "collect": "simcrop.prepare.run:collect",
     "text": "simcrop.pretrain.text:text",
     "encoder": "simcrop.pretrain.train:encoder",
     "classification": "simcrop.benchmark.probe:classification",
@@ -26,7 +26,7 @@ STEPS = {
     "figures": "simcrop.report.figures:figures",
 }
 STAGES = {
-    "acquire": "make or find a dataset's raw files",
+    "acquire": "make, find or fetch a dataset's raw files",
     "prepare": "index, resample and audit a cohort, split its reports into sentences",
     "pretrain": "train a text encoder or an encoder",
     "benchmark": "probe, fine-tune or localise with an encoder",
@@ -41,11 +41,29 @@ def main(arguments: list[str] | None = None) -> int:
     stages = parser.add_subparsers(dest="stage", required=True, metavar="stage")
     for stage, help_ in STAGES.items():
         command = stages.add_parser(stage, help=help_, description=help_.capitalize() + ".")
-        command.add_argument("settings", type=Path, help="the settings.yaml of a run of this stage")
+        if stage == "acquire":
+            command.add_argument(
+                "--check",
+                nargs="*",
+                metavar="CONFIG",
+                type=Path,
+                help="fetch nothing; tell what is there, what is missing and its size, under these "
+                "files over config/config.yaml",
+            )
+        command.add_argument(
+            "settings",
+            type=Path,
+            nargs="?" if stage == "acquire" else None,
+            help="the settings.yaml of a run of this stage",
+        )
     _own_scans(stages)
     given = parser.parse_args(arguments)
     try:
-        if given.stage in STAGES:
+        if given.stage == "acquire" and given.check is not None:
+            check(given.check)
+        elif given.stage in STAGES:
+            if given.settings is None:
+                parser.error("acquire: name a settings.yaml, or give --check")
             run(given.stage, given.settings)
         else:
             given.function(given)
@@ -56,6 +74,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _own_scans(commands: argparse._SubParsersAction) -> None:
+    help_ = "bring a CT to a spacing, as NIfTI in RAS"
+    command = commands.add_parser("resample", help=help_, description=help_.capitalize() + ".")
+    command.add_argument("source", type=Path, metavar="IN", help="NIfTI, mhd/mha, nrrd, npz, DICOM")
+    command.add_argument("target", type=Path, metavar="OUT", help=".nii.gz or .nii")
+    spacing = {"nargs": 3, "type": float, "metavar": ("X", "Y", "Z")}
+    command.add_argument("--spacing", **spacing, required=True, help="mm, of the result")
+    command.add_argument("--input-spacing", **spacing, help="mm along the stored axes of an npz")
+    command.add_argument("--input-orientation", metavar="CODES", help="of these axes, such as IPL")
+    command.set_defaults(function=resample)
+
+    help_ = "part a report into sentences"
+    command = commands.add_parser("sentences", help=help_, description=help_.capitalize() + ".")
+    command.add_argument("file", type=Path, metavar="FILE", help="a text file with one report")
+    command.add_argument("--json", action="store_true", help="with the offsets in characters")
+    command.set_defaults(function=sentences)
+
     help_ = "write one vector a scan"
     command = commands.add_parser("embed", help=help_, description=help_.capitalize() + ".")
     command.add_argument("scans", nargs="+", type=Path, metavar="CT", help="NIfTI, mhd/mha, nrrd")
@@ -78,6 +112,39 @@ def _own_scans(commands: argparse._SubParsersAction) -> None:
     command.add_argument("repository", metavar="OWNER/NAME", help="made, and private, if new")
     command.add_argument("--text-encoder", type=Path, help="folder, if it lies elsewhere by now")
     command.set_defaults(function=push)
+
+
+def check(configs: list[Path]) -> None:
+    """Print what acquiring the datasets of the configuration would fetch."""
+    from simcrop import settings
+    from simcrop.acquire.check import check as lines
+
+    print(*lines(settings.read([*settings.DEFAULTS, *configs])), sep="\n")
+
+
+def resample(given: argparse.Namespace) -> None:
+    """Write `given.source` to `given.target` and print the new grid."""
+    from simcrop.prepare.command import resample_file
+
+    volume = resample_file(
+        given.source, given.target, given.spacing, given.input_spacing, given.input_orientation
+    )
+    print(given.target, "x".join(map(str, volume.array.shape)), "voxels")
+
+
+def sentences(given: argparse.Namespace) -> None:
+    """Print the sentences of `given.file`, one a line or as JSON."""
+    import json
+
+    from simcrop.prepare.sentences import parse
+
+    found = parse(given.file)
+    if given.json:
+        names = ("text", "start", "end")
+        rows = [dict(zip(names, sentence, strict=True)) for sentence in found]
+        print(json.dumps(rows, ensure_ascii=False, indent=1))
+    else:
+        print(*(" ".join(text.split()) for text, _, _ in found), sep="\n")
 
 
 def embed(given: argparse.Namespace) -> None:

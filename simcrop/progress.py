@@ -21,20 +21,25 @@ class _Lines:
         sys.stderr.flush()
 
 
+def byte_progress(name: str, total: int, done: int) -> tqdm:
+    """A bar of bytes with rate and time left, to be updated; `done` of them came earlier."""
+    return _bar(desc=name, total=total, initial=done, unit="B", unit_scale=True)
+
+
 def progress(
     items: Iterable[Item], name: str, total: int | None = None, done: int = 0
 ) -> Iterator[Item]:
     """Iterate over `items`, showing how far it is; an earlier start had finished `done` of them."""
+    return iter(_bar(items, desc=name, total=total, initial=done))
+
+
+def _bar(items: Iterable[Item] | None = None, **options: object) -> tqdm:
     terminal = sys.stderr.isatty()
-    return iter(
-        tqdm(
-            items,
-            desc=name,
-            total=total,
-            initial=done,
-            file=sys.stderr if terminal else _Lines(),
-            mininterval=0.2 if terminal else 10,
-            ascii=not terminal,
-            dynamic_ncols=terminal,
-        )
+    return tqdm(
+        items,
+        file=sys.stderr if terminal else _Lines(),
+        mininterval=0.2 if terminal else 10,
+        ascii=not terminal,
+        dynamic_ncols=terminal,
+        **options,
     )

@@ -70,6 +70,7 @@ class Volumes(Run):
     raw: str
     shard: int
     settings: Cohort
+    record: str
     cases: str
 
 

@@ -45,8 +45,17 @@ class Dataset(Strict):
     layout: Name | None = Field(
         None, description="the dataset whose raw layout it has; its own name if unset"
     )
-    source: Literal["synthetic", "folder"] = "synthetic"
-    folder: str | None = Field(None, description="the raw files, for source: folder")
+    source: Literal["synthetic", "folder", "host"] = "synthetic"
+    folder: str | None = Field(
+        None, description="the raw files; for source: host where they are put, if not in results/"
+    )
+    revision: str | None = Field(
+        None, description="commit or version at the host; the newest if unset"
+    )
+    keep: bool = Field(
+        True, description="volumes stay on disk; if not, each is fetched when it is resampled"
+    )
+    endpoint: str | None = Field(None, description="address of a mirror of the host")
     synthetic: Synthetic = Synthetic()
 
     @model_validator(mode="after")
@@ -66,6 +75,7 @@ class Cohort(Strict):
     shards: int = Field(1, ge=1, description="files, and jobs, that the volumes are divided into")
     validation: float = Field(0.1, ge=0, lt=1, description="share of patients, where none is given")
     test: float = Field(0.2, gt=0, lt=1, description="share of patients, where none is given")
+    processes: int = Field(1, ge=1, description="volumes of a shard that are resampled at once")
     max_set_aside: float = Field(0.01, ge=0, le=1, description="share of bad cases that is borne")
 
 

@@ -1,7 +1,10 @@
 """The configuration a user writes: typed, checked before any work starts, one section a stage."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from simcrop import protocols
@@ -18,6 +21,9 @@ from simcrop.sections import (
     Segmentation,
     Strict,
 )
+
+# Read one over the other, and below those that a user names.
+DEFAULTS = (Path("config/methods.yaml"), Path("config/config.yaml"))
 
 
 class Config(Strict):
@@ -54,7 +60,7 @@ class Config(Strict):
     def raw(self, dataset: str) -> str:
         """The folder that holds a dataset's raw files."""
         entry = self.acquire[dataset]
-        return entry.folder if entry.source == "folder" else f"results/acquire/{dataset}/raw"
+        return entry.folder or f"results/acquire/{dataset}/raw"
 
     @model_validator(mode="after")
     def _names_exist(self) -> "Config":
@@ -112,6 +118,26 @@ class Config(Strict):
                             f"the patch edge {patch}"
                         )
         return self
+
+
+def read(paths: Iterable[str | Path]) -> Config:
+    """The configuration of files that lie one over the other, as the workflow reads them.
+
+    Raises:
+        InputError: a file is missing or no YAML, or the configuration cannot be used.
+    """
+    config: dict[str, Any] = {}
+    for path in paths:
+        try:
+            content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except FileNotFoundError:
+            raise InputError(
+                f"{path}: no such file; call this in the folder that holds config/"
+            ) from None
+        except yaml.YAMLError as error:
+            raise InputError(f"{path}: not readable as YAML: {error}") from None
+        config = _merged(config, content)
+    return load(config)
 
 
 def load(config: dict[str, Any]) -> Config:

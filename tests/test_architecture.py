@@ -8,8 +8,10 @@ import yaml
 
 STAGES = {"acquire", "prepare", "pretrain", "benchmark", "report"}
 GROUND = {"errors", "files", "progress", "provenance", "sections", "settings", "runs", "formats"}
+GROUND |= {"remote"}
 MAY_IMPORT = {
     "models": {"models"},
+    "remote": {"errors", "remote"},
     "cohorts": GROUND | {"cohorts"},
     **{stage: GROUND | {"cohorts", "models", stage} for stage in STAGES},
 }

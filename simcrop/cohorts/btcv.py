@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from simcrop import sections
+from simcrop import remote, sections
 from simcrop.cohorts import layout
 from simcrop.errors import InputError
 from simcrop.progress import progress
 
+HOST = remote.Host("figshare", ("29077214",))
 STRUCTURES = {
     1: "spleen",
     2: "right kidney",

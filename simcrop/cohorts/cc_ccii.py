@@ -21,12 +21,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from simcrop import sections
+from simcrop import remote, sections
 from simcrop.cohorts import layout
 from simcrop.errors import InputError
 from simcrop.formats import cases
 from simcrop.progress import progress
 
+HOST = remote.Host(
+    "kaggle",
+    ("fakaframe082/cc-ccii",),
+    access="make a token at https://www.kaggle.com/settings",
+)
 CLASSES = ("Normal", "CP", "NCP")
 WINDOW = (-1350, 150)
 FIELD = (300, 340, 340)

@@ -19,9 +19,10 @@ Known faults, and what is done here:
   the metadata. The reader uses them only where the header is blank, since the spacings in
   validation_metadata.csv are wrong in places. Stored axes are taken as column, row and slice
   (unsure).
-- Volumes of the second version are HU already, but the metadata still give the slope and intercept
-  of the first. They are stated for volumes outside *_fixed whose header is blank (unsure whether
-  this tells all volumes of the first version), and for no other.
+- Volumes of the second version, in *_fixed, are HU already, but the metadata still give the slope
+  and intercept of the first. They are stated for volumes outside *_fixed alone, and the reader
+  takes them only where the header is blank. A volume of the first version with a full header and
+  no slope in it is then not in HU, which the audit sees by its lowest voxel: it is set aside.
 - Head scans among them, listed in no_chest_*.txt, are left out of the table.
 
 The synthetic cohort adds synthetic/lesions.csv (case, lesion, label, side, sentence) and bit masks
@@ -29,7 +30,6 @@ synthetic/lesions/<case>.nii.gz, in which bit lesion - 1 is set where that lesio
 """
 
 import json
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from simcrop import sections
+from simcrop import remote, sections
 from simcrop.cohorts import layout
 from simcrop.cohorts.synthetic.lesions import LABELS
 from simcrop.errors import InputError
@@ -49,6 +49,19 @@ if TYPE_CHECKING:
 
     from simcrop.cohorts.synthetic.case import Case
 
+HOST = remote.Host(
+    "hub",
+    ("ibrahimhamamci/CT-RATE",),
+    files=(
+        "dataset/metadata/*",
+        "dataset/radiology_text_reports/*",
+        "dataset/multi_abnormality_labels/*",
+        "dataset/train_fixed/*",
+        "dataset/valid_fixed/*",
+    ),
+    volumes=("*.nii.gz",),
+    access="accept the terms at https://huggingface.co/datasets/ibrahimhamamci/CT-RATE",
+)
 _KEY = "VolumeName"
 _METADATA = ("RescaleSlope", "RescaleIntercept", "XYSpacing", "ZSpacing", "ImageOrientationPatient")
 _REPORT = ("Findings_EN", "Impressions_EN")
@@ -118,8 +131,7 @@ def _rows(
         patient, scan = "_".join(parts[:2]), "_".join(parts[:3])
         inside = f"{patient}/{scan}/{case}.nii.gz"
         found = [f"{folder}/{inside}" for folder in here if (raw / folder / inside).exists()]
-        file = found[0] if found else f"{(here or _folders(split))[-1]}/{inside}"
-        blank = bool(found) and "_fixed/" not in file and _is_blank(raw / file)
+        file = found[0] if found else f"{(here or _folders(split))[0]}/{inside}"
         report = reports.get(volume, dict.fromkeys(_REPORT, ""))
         yield {
             "case": case,
@@ -130,12 +142,12 @@ def _rows(
             "mask": str(_LESIONS / f"{case}.nii.gz") if f"{case}.nii.gz" in masks else "",
             "findings": report["Findings_EN"],
             "impression": report["Impressions_EN"],
-            **_hints(stated, blank),
+            **_hints(stated, scaled="_fixed/" in file),
             **marks.get(volume, unknown),
         }
 
 
-def _hints(stated: dict[str, str], blank: bool) -> dict[str, str]:
+def _hints(stated: dict[str, str], scaled: bool) -> dict[str, str]:
     plane, through = _numbers(stated["XYSpacing"]), _numbers(stated["ZSpacing"])
     hints = {}
     if plane and len(through) == 1:
@@ -143,7 +155,7 @@ def _hints(stated: dict[str, str], blank: bool) -> dict[str, str]:
     cosines = np.round(_numbers(stated["ImageOrientationPatient"]))
     if cosines.tolist() == [1, 0, 0, 0, 1, 0]:
         hints["orientation"] = "LPS"
-    if blank:
+    if not scaled:
         hints |= {"slope": stated["RescaleSlope"], "intercept": stated["RescaleIntercept"]}
     return hints
 
@@ -153,20 +165,6 @@ def _numbers(text: str) -> list[float]:
         return np.ravel(json.loads(text)).astype(float).tolist()
     except ValueError:
         return []
-
-
-def _is_blank(path: Path) -> bool:
-    """Whether a volume's header says nothing of its geometry; an unreadable one is not judged."""
-    import nibabel
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
-
-    try:
-        image = nibabel.load(path)
-    except (OSError, EOFError, ValueError, zlib.error, ImageFileError, HeaderDataError):
-        return False
-    coded = image.header["qform_code"] > 0 or image.header["sform_code"] > 0
-    return not coded or np.array_equal(np.abs(image.affine), np.eye(4))
 
 
 def make(raw: Path, settings: sections.Synthetic, seed: int) -> None:

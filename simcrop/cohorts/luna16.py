@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from simcrop import sections
+from simcrop import remote, sections
 from simcrop.cohorts import layout
 from simcrop.errors import InputError
 from simcrop.formats import cases
@@ -31,6 +31,7 @@ from simcrop.progress import progress
 if TYPE_CHECKING:
     import nibabel
 
+HOST = remote.Host("zenodo", ("3723295", "4121926"))
 STRUCTURES = {1: "left lung", 2: "right lung", 3: "trachea"}
 MASK_CODES = {3: 1, 4: 2, 5: 3}
 LABEL = "Lung nodule"

@@ -47,17 +47,26 @@ class VolumeWriter:
         """Append `volume`, (X, Y, Z) integers in RAS, with its (4, 4) affine from voxels to mm."""
         if volume.ndim != 3 or not np.issubdtype(volume.dtype, np.integer):
             raise InputError(f"{case}: {volume.dtype} {volume.shape}; the store takes 3D integers")
-        chunks = tuple(min(c, n) for c, n in zip(CHUNK, volume.shape, strict=True))
-        packed = blosc2.asarray(
-            np.ascontiguousarray(volume),
-            chunks=chunks,
-            blocks=tuple(min(b, c) for b, c in zip(_BLOCK, chunks, strict=True)),
-            cparams=blosc2.CParams(
-                codec=blosc2.Codec.ZSTD, clevel=5, filters=[blosc2.Filter.SHUFFLE], nthreads=1
-            ),
-        )
-        packed.schunk.vlmeta["affine"] = np.asarray(affine, float).tolist()
-        self._zip.writestr(zipfile.ZipInfo(f"{case}.b2nd", _DATE), packed.to_cframe())
+        self.add_packed(case, pack(volume, affine))
+
+    def add_packed(self, case: str, packed: bytes) -> None:
+        """Append what `pack` made."""
+        self._zip.writestr(zipfile.ZipInfo(f"{case}.b2nd", _DATE), packed)
+
+
+def pack(volume: np.ndarray, affine: np.ndarray) -> bytes:
+    """`volume`, (X, Y, Z) integers in RAS, and its (4, 4) affine, as an entry of a store."""
+    chunks = tuple(min(c, n) for c, n in zip(CHUNK, volume.shape, strict=True))
+    packed = blosc2.asarray(
+        np.ascontiguousarray(volume),
+        chunks=chunks,
+        blocks=tuple(min(b, c) for b, c in zip(_BLOCK, chunks, strict=True)),
+        cparams=blosc2.CParams(
+            codec=blosc2.Codec.ZSTD, clevel=5, filters=[blosc2.Filter.SHUFFLE], nthreads=1
+        ),
+    )
+    packed.schunk.vlmeta["affine"] = np.asarray(affine, float).tolist()
+    return packed.to_cframe()
 
 
 class VolumeStore:

@@ -1,9 +1,8 @@
-"""The steps of `prepare`: index the raw layout, resample a shard of volumes, collect the shards."""
+"""Two steps of `prepare`: index the raw layout, and collect the shards."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from simcrop import cohorts, files, runs
@@ -11,10 +10,9 @@ from simcrop.errors import InputError
 from simcrop.formats import cases
 from simcrop.formats import sentences as sentence_table
 from simcrop.prepare import sentences, splits
-from simcrop.progress import progress
 
 if TYPE_CHECKING:
-    from simcrop.prepare.readers import Volume
+    pass
 
 
 def index(run: runs.Index, out: Path) -> None:
@@ -32,37 +30,6 @@ def index(run: runs.Index, out: Path) -> None:
     if getattr(dataset, "SPLITS", True):
         table = splits.assign(table, run.settings.validation, run.settings.test, run.seed)
     cases.write(table, out / "cases.csv")
-
-
-def volumes(run: runs.Volumes, out: Path) -> None:
-    """Write volumes.zip, masks.zip and audit.csv of one shard.
-
-    A case that cannot be used is set aside with its reason in the audit, and the run goes on.
-    Row i of the case table belongs to shard i modulo the number of shards. Masks are empty where
-    the dataset has none.
-    """
-    # Imported here, since neither of the other steps needs the libraries behind them.
-    from simcrop.formats.volumes import VolumeWriter
-    from simcrop.prepare import audit
-
-    table = cases.read(run.cases).iloc[run.shard :: run.settings.shards]
-    table = table[table["path"] != ""].to_dict("records")
-    rows = []
-    with (
-        VolumeWriter(out / "volumes.zip") as volume_store,
-        VolumeWriter(out / "masks.zip") as mask_store,
-    ):
-        for case in progress(table, f"{run.cohort} volumes", total=len(table)):
-            try:
-                volume, mask, found = _prepared(case, run)
-            except InputError as error:
-                rows.append({"case": case["case"], "reason": str(error)})
-                continue
-            rows.append({"case": case["case"], **found})
-            volume_store.add(case["case"], volume.array, volume.affine)
-            if mask is not None:
-                mask_store.add(case["case"], mask, volume.affine)
-    _write(pd.DataFrame(rows, columns=audit.COLUMNS), out / "audit.csv")
 
 
 def collect(run: runs.Collect, out: Path) -> None:
@@ -95,39 +62,6 @@ def collect(run: runs.Collect, out: Path) -> None:
     cases.write(usable, out / "cases.csv")
     sentence_table.write(_sentences(usable), out / "sentences.csv")
     _write(audit, out / "audit.csv")
-
-
-def _prepared(
-    case: dict[str, str], run: runs.Volumes
-) -> "tuple[Volume, np.ndarray | None, dict[str, str]]":
-    """A case's resampled volume, its mask on the same grid if it has one, and its audit."""
-    from simcrop.prepare import audit, readers, resample
-
-    scan = readers.read(Path(run.raw) / case["path"], case)
-    found = audit.raw(scan, case)
-    volume = resample.resample(scan, run.settings.spacing)
-    found |= audit.resampled(volume)
-    if not case["mask"]:
-        return volume, None, found
-    mask = readers.read_mask(Path(run.raw) / case["mask"], like=scan)
-    mask = resample.onto(mask, volume.array.shape, volume.affine, order=0)
-    return volume, _structures(mask.array, run.dataset, case["mask"]), found
-
-
-def _structures(mask: np.ndarray, dataset: str, path: str) -> np.ndarray:
-    """A raw mask as the store wants it: uint8 structure ids, or int32 bits where there are none."""
-    cohort = cohorts.get(dataset)
-    codes = getattr(cohort, "MASK_CODES", None)
-    if codes is None and not hasattr(cohort, "STRUCTURES"):
-        return mask
-    codes = codes or {code: code for code in range(1, 256)}
-    unknown = sorted(set(np.unique(mask).tolist()) - {0, *codes})
-    if unknown:
-        raise InputError(f"{path}: holds code {unknown[0]}, which {dataset} does not have")
-    ids = np.zeros(mask.shape, np.uint8)
-    for code, structure in codes.items():
-        ids[mask == code] = structure
-    return ids
 
 
 def _check_share(run: runs.Collect, bad: pd.DataFrame, total: int) -> None:

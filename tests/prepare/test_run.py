@@ -10,9 +10,10 @@ import pytest
 
 from simcrop import cohorts, runs
 from simcrop.errors import InputError
-from simcrop.formats import cases, sentences
+from simcrop.formats import cases, record, sentences
 from simcrop.formats.volumes import VolumeStore
-from simcrop.prepare import collect, index, volumes
+from simcrop.prepare.run import collect, index
+from simcrop.prepare.shard import volumes
 
 AFFINE = np.diag([-20.0, 20.0, 30.0, 1.0])
 SPACING = (20.0, 20.0, 30.0)
@@ -68,9 +69,11 @@ class Dataset:
             (out / folder).mkdir(parents=True, exist_ok=True)
         index(runs.Index(**shared, seed=0, raw=str(self.folder)), out / "index")
         table = str(out / "index/cases.csv")
+        listed = str(out / "record.csv")
+        record.write(pd.DataFrame(columns=record.COLUMNS), listed)
         audits = []
         for i in range(shards):
-            run = runs.Volumes(**shared, raw=str(self.folder), shard=i, cases=table)
+            run = runs.Volumes(**shared, raw=str(self.folder), shard=i, cases=table, record=listed)
             volumes(run, out / f"volumes/{i}")
             audits.append(str(out / f"volumes/{i}/audit.csv"))
         collect(runs.Collect(**shared, cases=table, audits=audits), out)
@@ -290,7 +293,7 @@ def test_collect_refuses_to_go_on_without_a_shard(dataset, tmp_path):
 def test_a_second_run_gives_the_same_bytes(dataset, tmp_path):
     first, second = (dataset.prepare(tmp_path / name) for name in ("first", "second"))
     files = [path.relative_to(first) for path in sorted(first.rglob("*")) if path.is_file()]
-    assert len(files) == 1 + 2 * 3 + 3
+    assert len(files) == 2 + 2 * 3 + 3
     for file in files:
         assert (first / file).read_bytes() == (second / file).read_bytes(), file
 

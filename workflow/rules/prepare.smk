@@ -27,6 +27,7 @@ rule prepare_index:
 
 rule prepare_volumes:
     input:
+        record=lambda wc: f"results/acquire/{CONFIG.dataset(wc.cohort)}/record.csv",
         cases="results/prepare/{cohort}/index/cases.csv",
     output:
         settings="results/prepare/{cohort}/volumes/{shard}/settings.yaml",
@@ -37,6 +38,7 @@ rule prepare_volumes:
         "results/prepare/{cohort}/volumes/{shard}/log.txt",
     benchmark:
         "results/prepare/{cohort}/volumes/{shard}/benchmark.tsv"
+    threads: lambda wc: CONFIG.prepare[wc.cohort].processes
     conda:
         "../../environment.yml"
     params:

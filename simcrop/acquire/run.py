@@ -1,0 +1,223 @@
+"""The stage `acquire`."""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from simcrop import cohorts, files, remote, runs
+from simcrop.errors import InputError
+from simcrop.formats import record
+from simcrop.progress import byte_progress, progress
+
+_HASHED = 64 * 2**20
+_CONNECTIONS = 4
+
+
+def acquire(run: runs.Acquire, out: Path) -> None:
+    """Make the synthetic raw files under out/raw, find those of a folder, or fetch the host's.
+
+    Writes record.csv last; see `formats.record`. Files of more than 64 MiB that were found in a
+    folder are recorded without a checksum: reading 12 TB for that would take a day. What is fetched
+    is checked against the host's checksums, and stays when the run is stopped: the next one goes
+    on. Volumes that need not be kept are left at the host, and recorded as remote.
+
+    Raises:
+        InputError: the dataset is unknown or cannot be made or fetched, the folder is missing or
+            empty, the host refuses or sends something else than it lists, or the disk is too small.
+    """
+    (out / "record.csv").unlink(missing_ok=True)
+    raw = Path(run.source.folder or out / "raw")
+    collect = {"synthetic": _made, "folder": _found, "host": _fetched}[run.source.source]
+    table = pd.DataFrame(collect(run, raw, out), columns=record.COLUMNS)
+    record.write(table.sort_values("file", ignore_index=True), out / "record.csv")
+    print(f"{run.dataset}:", *summary(table), sep="\n  ")
+
+
+def summary(table: pd.DataFrame) -> Iterator[str]:
+    """One line a state of a record: how many files of how many bytes."""
+    for state, rows in table.groupby("state", sort=False):
+        size = pd.to_numeric(rows["bytes"]).sum()
+        yield f"{state}: {len(rows)} files, {size / 1e9:.2f} GB"
+        for file in rows["file"].head(5) if state == "unusable" else ():
+            yield f"  {file}"
+
+
+def _made(run: runs.Acquire, raw: Path, out: Path) -> list[dict[str, Any]]:
+    dataset = cohorts.get(run.source.layout or run.dataset)
+    if not hasattr(dataset, "make"):
+        raise InputError(
+            f"acquire.{run.dataset}: cannot be synthetic; set source: folder, and folder"
+        )
+    shutil.rmtree(raw, ignore_errors=True)
+    dataset.make(raw, run.source.synthetic, run.seed)
+    return _recorded(run, raw, hashed=None)
+
+
+def _found(run: runs.Acquire, raw: Path, out: Path) -> list[dict[str, Any]]:
+    cohorts.get(run.source.layout or run.dataset)
+    if not raw.is_dir():
+        raise InputError(f"acquire.{run.dataset}.folder: there is no folder {raw}; mend it")
+    return _recorded(run, raw, hashed=_HASHED)
+
+
+def _recorded(run: runs.Acquire, raw: Path, hashed: int | None) -> list[dict[str, Any]]:
+    """Rows of all files below `raw`, with the checksum of those of up to `hashed` bytes."""
+    found = sorted(path for path in raw.rglob("*") if path.is_file())
+    if not found:
+        raise InputError(f"acquire.{run.dataset}.folder: {raw} holds no file; mend it")
+    rows = []
+    for path in progress(found, f"{run.dataset} record", total=len(found)):
+        size = path.stat().st_size
+        digest = f"sha256:{files.sha256(path)}" if hashed is None or size <= hashed else ""
+        name = path.relative_to(raw).as_posix()
+        rows.append(_row(name, size, digest, "here"))
+    return rows
+
+
+def _fetched(run: runs.Acquire, raw: Path, out: Path) -> list[dict[str, Any]]:
+    host = host_of(run)
+    journal = Journal(out / "fetched.jsonl", raw)
+    listed = remote.listing(host, run.source.revision, run.source.endpoint)
+    left = [f for f in listed.files if not run.source.keep and host.is_volume(f.name)]
+    wanted = [file for file in listed.files if file not in set(left)]
+    missing = [file for file in wanted if not journal.has(file)]
+    _check_room(run, raw, missing)
+    there = sum(max(file.bytes, 0) for file in wanted if file not in set(missing))
+    total = sum(max(file.bytes, 0) for file in wanted)
+    with byte_progress(f"{run.dataset} files", total, there) as bar:
+        lock = threading.Lock()
+
+        def advanced(count: int) -> None:
+            with lock:
+                bar.update(count)
+
+        _fetch_all(host, missing, listed.revision, raw, journal, advanced)
+    rows = [_row(f.name, f.bytes, f.checksum, "remote", f.url, listed.revision) for f in left]
+    for file in wanted:
+        rows += journal.rows(file)
+    return rows
+
+
+def _fetch_all(
+    host: remote.Host,
+    missing: list[remote.File],
+    revision: str,
+    raw: Path,
+    journal: "Journal",
+    advanced: Callable[[int], None],
+) -> None:
+    def fetch(file: remote.File) -> None:
+        try:
+            digest = remote.download(host, file, raw / file.name, advanced)
+        except remote.Unusable:
+            journal.add(file, revision, "", "unusable", [])
+            return
+        if remote.is_archive(file.name):
+            members = remote.unpack(raw / file.name, raw)
+            journal.add(file, revision, digest, "here", members)
+            (raw / file.name).unlink()
+        else:
+            journal.add(file, revision, digest, "here", [file.name])
+
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        jobs = [pool.submit(fetch, file) for file in missing]
+        try:
+            for job in as_completed(jobs):
+                job.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+class Journal:
+    """What has been fetched and checked so far, a line a file, so that a killed run goes on.
+
+    A file counts as there while it lies on disk with its size.
+    """
+
+    def __init__(self, path: Path, raw: Path) -> None:
+        self._path, self._raw = path, raw
+        self._entries: dict[str, dict[str, Any]] = {}
+        self._lock = threading.Lock()
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:
+                continue  # cut short by a kill: its file is fetched again
+            self._entries[entry["file"]] = entry
+
+    def has(self, file: remote.File) -> bool:
+        """Whether `file` was fetched as it is listed now, and still lies on disk."""
+        entry = self._entries.get(file.name)
+        return (
+            entry is not None
+            and entry["state"] == "here"
+            and entry["url"] == file.url
+            and file.checksum in ("", entry["checksum"])
+            and all(_size(self._raw / name) == size for name, size in entry["members"])
+        )
+
+    def add(
+        self, file: remote.File, revision: str, digest: str, state: str, members: list[str]
+    ) -> None:
+        """Write down that `file` came, and which files it became."""
+        entry = {
+            "file": file.name,
+            "url": file.url,
+            "checksum": digest,
+            "state": state,
+            "revision": revision,
+            "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "members": [[name, _size(self._raw / name)] for name in members],
+        }
+        with self._lock:
+            self._entries[file.name] = entry
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="utf-8") as out:
+                out.write(json.dumps(entry) + "\n")
+
+    def rows(self, file: remote.File) -> list[dict[str, Any]]:
+        """The rows of the record for `file`: one, or one for each file of an archive."""
+        entry = self._entries[file.name]
+        told = (entry["url"], entry["revision"], entry["date"])
+        if entry["state"] == "unusable":
+            return [_row(file.name, file.bytes, file.checksum, "unusable", *told)]
+        return [_row(name, n, entry["checksum"], "here", *told) for name, n in entry["members"]]
+
+
+def host_of(run: runs.Acquire) -> remote.Host:
+    """Where the dataset of `run` is kept."""
+    dataset = cohorts.get(run.source.layout or run.dataset)
+    if not hasattr(dataset, "HOST"):
+        raise InputError(f"acquire.{run.dataset}: has no host; set source: folder, and folder")
+    return dataset.HOST
+
+
+def _check_room(run: runs.Acquire, raw: Path, missing: list[remote.File]) -> None:
+    raw.mkdir(parents=True, exist_ok=True)
+    parts = sum(_size(raw / f"{file.name}.part") for file in missing)
+    needed = sum(max(file.bytes, 0) for file in missing) - parts
+    free = shutil.disk_usage(raw).free
+    if needed > free:
+        raise InputError(
+            f"acquire.{run.dataset}: {needed / 1e9:.1f} GB are to be fetched, and {raw} has "
+            f"{free / 1e9:.1f} GB left; make room, name another folder, or set keep: false"
+        )
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _row(
+    name: str, size: int, digest: str, state: str, origin: str = "", revision: str = "", date=""
+) -> dict[str, Any]:
+    values = (name, str(size) if size >= 0 else "", digest, state, origin, revision, date)
+    return dict(zip(record.COLUMNS, values, strict=True))

@@ -1,0 +1,262 @@
+"""What the Hugging Face hub, Zenodo, figshare and Kaggle hold of a dataset, as one list of files.
+
+Hub: huggingface_hub asks for the tree and finds the token. Zenodo: /api/records/<record>. figshare:
+/v2/articles/<article>[/versions/<version>]. Kaggle: /api/v1/datasets/view and download, the latter
+one archive.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from simcrop.errors import InputError
+
+_RETRIES = 6
+BACKOFF = 1.0
+_TIMEOUT = (20, 120)
+
+
+class Refused(InputError):
+    """The host wants a token, or its terms accepted."""
+
+
+class Unusable(InputError):
+    """The host lists a file that it does not have, or has otherwise."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where a dataset is kept.
+
+    names: repository, records or article, in the spelling of the host
+    files: patterns of the files that are wanted
+    volumes: patterns of those among them that are one volume each, and need not be kept
+    access: what has to be done before the host gives them
+    """
+
+    kind: Literal["hub", "zenodo", "figshare", "kaggle"]
+    names: tuple[str, ...]
+    files: tuple[str, ...] = ("*",)
+    volumes: tuple[str, ...] = ()
+    access: str = ""
+
+    def is_volume(self, name: str) -> bool:
+        """Whether a file is one volume."""
+        return any(fnmatchcase(name, pattern) for pattern in self.volumes)
+
+    @property
+    def token(self) -> str:
+        """The environment variables that hold what the host asks for; empty where it is open."""
+        return {"hub": "HF_TOKEN", "kaggle": "KAGGLE_USERNAME and KAGGLE_KEY"}.get(self.kind, "")
+
+    @property
+    def has_token(self) -> bool:
+        """Whether they are set, or nothing is asked for."""
+        return not self.token or bool(self._headers() or self._basic())
+
+    def session(self) -> requests.Session:
+        """A client that identifies itself, and asks again with growing pauses when it is put off.
+
+        Tokens are not sent along to other hosts when this one redirects.
+        """
+        session = requests.Session()
+        # Without this, .netrc of the user would be sent wherever a name in it fits.
+        session.trust_env = False
+        session.proxies = requests.utils.getproxies()
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+        session.headers["Accept-Encoding"] = "identity"
+        session.headers.update(self._headers())
+        session.auth = self._basic()
+        retry = Retry(
+            total=_RETRIES,
+            backoff_factor=BACKOFF,
+            status_forcelist=(429, 500, 502, 503, 504),
+            raise_on_status=False,
+        )
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=retry))
+        return session
+
+    def get(self, session: requests.Session, url: str, **options: Any) -> requests.Response:
+        """GET `url`.
+
+        Raises:
+            Refused: 401 or 403. Unusable: 404. InputError: another error, or no answer.
+        """
+        try:
+            response = session.get(url, timeout=_TIMEOUT, **options)
+        except requests.RequestException as error:
+            raise InputError(f"{url}: no answer ({type(error).__name__}); try again") from None
+        if response.status_code < 400 or response.status_code == 416:
+            return response
+        response.close()
+        raise self.fault(url, response.status_code)
+
+    def fault(self, url: str, status: int) -> InputError:
+        """The error that a status of 400 or more stands for."""
+        if status in (401, 403):
+            ask = f"set {self.token}" if self.token else "see whether the record is open"
+            if status == 403:
+                ask += ", of an account that may read it"
+            return Refused(f"{url}: refused ({status}); {self.access or ask}, {ask}")
+        if status == 404:
+            return Unusable(f"{url}: not there (404); look at the revision, or report it")
+        return InputError(f"{url}: the host answers {status}; try again later")
+
+    def _headers(self) -> dict[str, str]:
+        if self.kind != "hub":
+            return {}
+        from huggingface_hub import get_token
+
+        token = get_token()
+        return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def _basic(self) -> tuple[str, str] | None:
+        pair = (os.environ.get("KAGGLE_USERNAME", ""), os.environ.get("KAGGLE_KEY", ""))
+        return pair if self.kind == "kaggle" and all(pair) else None
+
+
+@dataclass(frozen=True)
+class File:
+    """A file at its host.
+
+    name: relative, as it is kept here
+    bytes: -1 where the host does not say
+    checksum: "sha256:…" or "md5:…", empty where the host gives none
+    """
+
+    name: str
+    bytes: int
+    checksum: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a host holds of a dataset at one revision."""
+
+    revision: str
+    files: list[File]
+
+
+def listing(host: Host, revision: str | None = None, endpoint: str | None = None) -> Listing:
+    """Ask a host for its files; none of them is fetched.
+
+    Args:
+        revision: commit (hub) or version (figshare, Kaggle); the newest if unset. Records of Zenodo
+            are revisions themselves.
+        endpoint: address of a mirror, in place of the host's own.
+
+    Raises:
+        InputError: the host refuses, does not answer, or holds none of the wanted files.
+    """
+    revision, files = _KINDS[host.kind](host, revision, endpoint)
+    kept = [f for f in files if any(fnmatchcase(f.name, pattern) for pattern in host.files)]
+    if not kept:
+        raise InputError(
+            f"{', '.join(host.names)}: holds none of {', '.join(host.files)} at revision "
+            f"{revision}; look at the revision"
+        )
+    return Listing(revision, sorted(kept, key=lambda file: file.name))
+
+
+def _hub(host: Host, revision: str | None, endpoint: str | None) -> tuple[str, list[File]]:
+    from huggingface_hub import HfApi, hf_hub_url
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub.hf_api import RepoFile
+
+    (name,) = host.names
+    api = HfApi(endpoint=endpoint)
+    asked = f"{api.endpoint}/datasets/{name}"
+    try:
+        commit = api.repo_info(name, repo_type="dataset", revision=revision).sha
+        tree = api.list_repo_tree(name, repo_type="dataset", revision=commit, recursive=True)
+        entries = [entry for entry in tree if isinstance(entry, RepoFile)]
+    except (GatedRepoError, RepositoryNotFoundError):
+        # The hub hides what one may not see behind 404 or 401.
+        raise host.fault(asked, 401) from None
+    except HfHubHTTPError as error:
+        raise host.fault(asked, error.response.status_code) from None
+    except Exception as error:  # of the hub's client, which has changed its own more than once
+        raise InputError(f"{asked}: no answer ({type(error).__name__}); try again") from None
+    return commit, [
+        File(
+            entry.path,
+            entry.size,
+            f"sha256:{entry.lfs.sha256}" if entry.lfs else "",
+            hf_hub_url(
+                name, entry.path, repo_type="dataset", revision=commit, endpoint=api.endpoint
+            ),
+        )
+        for entry in entries
+    ]
+
+
+def _zenodo(host: Host, revision: str | None, endpoint: str | None) -> tuple[str, list[File]]:
+    files = []
+    with host.session() as session:
+        for record in host.names:
+            url = f"{endpoint or 'https://zenodo.org'}/api/records/{record}"
+            for entry in _json(host, session, url)["files"]:
+                name, size, link = entry["key"], entry["size"], entry["links"]["self"]
+                files.append(File(_safe(url, name), size, _md5(entry["checksum"]), link))
+    return ", ".join(host.names), files
+
+
+def _figshare(host: Host, revision: str | None, endpoint: str | None) -> tuple[str, list[File]]:
+    (article,) = host.names
+    url = f"{endpoint or 'https://api.figshare.com'}/v2/articles/{article}"
+    with host.session() as session:
+        answer = _json(host, session, f"{url}/versions/{revision}" if revision else url)
+    return str(answer["version"]), [
+        File(
+            _safe(url, entry["name"]),
+            entry["size"],
+            _md5(entry.get("computed_md5") or entry.get("supplied_md5") or ""),
+            entry["download_url"],
+        )
+        for entry in answer["files"]
+    ]
+
+
+def _kaggle(host: Host, revision: str | None, endpoint: str | None) -> tuple[str, list[File]]:
+    (name,) = host.names
+    root = f"{endpoint or 'https://www.kaggle.com'}/api/v1/datasets"
+    if revision is None:
+        with host.session() as session:
+            revision = str(_json(host, session, f"{root}/view/{name}")["currentVersionNumber"])
+    url = f"{root}/download/{name}?datasetVersionNumber={revision}"
+    return revision, [File(f"{name.rpartition('/')[2]}.zip", -1, "", url)]
+
+
+_KINDS: dict[str, Callable[[Host, str | None, str | None], tuple[str, list[File]]]] = {
+    "hub": _hub,
+    "zenodo": _zenodo,
+    "figshare": _figshare,
+    "kaggle": _kaggle,
+}
+
+
+def _json(host: Host, session: requests.Session, url: str) -> dict[str, Any]:
+    try:
+        return host.get(session, url).json()
+    except requests.JSONDecodeError:
+        raise InputError(f"{url}: the answer is no JSON; try again later") from None
+
+
+def _md5(checksum: str) -> str:
+    digest = checksum.removeprefix("md5:")
+    return f"md5:{digest}" if digest else ""
+
+
+def _safe(url: str, name: str) -> str:
+    """`name`, if it stays below the folder that it is put into."""
+    if name.startswith("/") or ".." in name.split("/") or "\\" in name:
+        raise InputError(f"{url}: lists a file named '{name}', which leads elsewhere; report it")
+    return name

@@ -1,0 +1,182 @@
+"""A dataset from its host: fetched once, recorded, and taken up again after a stop."""
+
+import zipfile
+from io import BytesIO
+
+import pandas as pd
+import pytest
+from local_host import COMMIT, Fault, LocalHost
+
+from simcrop import cohorts, remote, runs, sections, settings
+from simcrop.acquire import check
+from simcrop.acquire.run import acquire
+from simcrop.cli import main
+from simcrop.errors import InputError
+from simcrop.formats import record
+from simcrop.remote import hosts
+
+VOLUME = "dataset/train_fixed/train_1/train_1_a/train_1_a_1.nii.gz"
+FILES = {
+    VOLUME: b"v" * 5000,
+    "dataset/metadata/train_metadata.csv": b"VolumeName\n",
+    "dataset/train/old.nii.gz": b"not wanted",
+}
+
+
+@pytest.fixture
+def host(monkeypatch, tmp_path):
+    monkeypatch.setattr(hosts, "BACKOFF", 0.001)
+    monkeypatch.chdir(tmp_path)
+    for name in ("HF_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with LocalHost() as local:
+        yield local
+
+
+def run(host, dataset="ct-rate", **source):
+    source = {"source": "host", "endpoint": host.url, **source}
+    return runs.Acquire(dataset=dataset, seed=0, source=sections.Dataset(**source))
+
+
+def test_ct_rate_comes_with_a_token_and_is_recorded(host, tmp_path, monkeypatch):
+    host.hub("ibrahimhamamci/CT-RATE", FILES, token="hf_right")
+    with pytest.raises(remote.Refused, match=r"accept the terms at .*CT-RATE, set HF_TOKEN"):
+        acquire(run(host), tmp_path)
+    assert not (tmp_path / "record.csv").exists()
+    monkeypatch.setenv("HF_TOKEN", "hf_right")
+    acquire(run(host), tmp_path)
+    table = record.read(tmp_path / "record.csv").set_index("file")
+    assert sorted(table.index) == sorted(set(FILES) - {"dataset/train/old.nii.gz"})
+    assert (tmp_path / "raw" / VOLUME).read_bytes() == FILES[VOLUME]
+    row = table.loc[VOLUME]
+    assert (row["state"], row["revision"], row["bytes"]) == ("here", COMMIT, "5000")
+    assert row["checksum"].startswith("sha256:")
+    assert table.loc["dataset/metadata/train_metadata.csv", "checksum"].startswith("sha256:")
+    assert row["date"].endswith("Z") and row["origin"].startswith(host.url)
+
+
+def test_what_is_there_is_not_fetched_again(host, tmp_path):
+    host.hub("ibrahimhamamci/CT-RATE", FILES)
+    acquire(run(host), tmp_path)
+    first = (tmp_path / "record.csv").read_bytes()
+    served = dict(host.served)
+    acquire(run(host), tmp_path)
+    assert host.served == served
+    assert (tmp_path / "record.csv").read_bytes() == first
+    (tmp_path / "raw" / VOLUME).unlink()
+    acquire(run(host), tmp_path)
+    assert (tmp_path / "raw" / VOLUME).read_bytes() == FILES[VOLUME]
+
+
+def test_a_journal_cut_short_by_a_kill_is_read_as_far_as_it_goes(host, tmp_path):
+    host.hub("ibrahimhamamci/CT-RATE", FILES)
+    acquire(run(host), tmp_path)
+    journal = tmp_path / "fetched.jsonl"
+    journal.write_text(journal.read_text()[:-20])
+    acquire(run(host), tmp_path)
+    assert set(record.read(tmp_path / "record.csv")["state"]) == {"here"}
+
+
+def test_volumes_that_need_not_be_kept_stay_at_the_host(host, tmp_path):
+    host.hub("ibrahimhamamci/CT-RATE", FILES)
+    acquire(run(host, keep=False), tmp_path)
+    table = record.read(tmp_path / "record.csv").set_index("file")
+    assert table["state"].to_dict() == {
+        VOLUME: "remote",
+        "dataset/metadata/train_metadata.csv": "here",
+    }
+    assert not (tmp_path / "raw" / VOLUME).exists()
+    assert not any("train_1_a_1" in path for path, _ in host.asked)
+
+
+def test_archives_are_unpacked_and_dropped(host, tmp_path, capsys):
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("subset0/1.mhd", "x")
+    host.zenodo("3723295", {"subset0.zip": content.getvalue(), "annotations.csv": b"seriesuid\n"})
+    host.zenodo("4121926", {})
+    acquire(run(host, "luna16", folder=str(tmp_path / "luna")), tmp_path)
+    table = record.read(tmp_path / "record.csv").set_index("file")
+    assert sorted(table.index) == ["annotations.csv", "subset0/1.mhd"]
+    assert table.loc["subset0/1.mhd", "checksum"].startswith("md5:")
+    assert table.loc["subset0/1.mhd", "origin"].endswith("subset0.zip/content")
+    assert not (tmp_path / "luna/subset0.zip").exists()
+    served = dict(host.served)
+    acquire(run(host, "luna16", folder=str(tmp_path / "luna")), tmp_path)
+    assert host.served == served
+
+
+def test_a_listed_file_that_is_not_there_is_told_and_the_rest_comes(host, tmp_path, capsys):
+    host.hub("ibrahimhamamci/CT-RATE", FILES)
+    host.faults[f"/datasets/ibrahimhamamci/CT-RATE/resolve/{COMMIT}/{VOLUME}"] = Fault(status=404)
+    acquire(run(host), tmp_path)
+    table = record.read(tmp_path / "record.csv").set_index("file")
+    assert table.loc[VOLUME, "state"] == "unusable"
+    assert "unusable: 1 files" in capsys.readouterr().out
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(host, tmp_path, monkeypatch):
+    host.hub("ibrahimhamamci/CT-RATE", FILES)
+
+    class Usage:
+        free = 5000
+
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage)
+    with pytest.raises(InputError, match=r"are to be fetched, and .*; make room"):
+        acquire(run(host), tmp_path)
+    assert host.served == {}
+
+
+def test_a_dataset_without_a_host_says_what_to_do(host, tmp_path):
+    with pytest.raises(InputError, match=r"acquire\.sample: has no host; set source: folder"):
+        acquire(run(host, "sample"), tmp_path)
+
+
+@pytest.mark.parametrize("dataset", ["ct-rate", "radchestct", "cc-ccii", "luna16", "btcv"])
+def test_every_benchmark_has_a_host(dataset):
+    assert cohorts.get(dataset).HOST.names
+
+
+def test_check_tells_what_is_there_and_missing_and_fetches_nothing(host, tmp_path, monkeypatch):
+    host.hub("ibrahimhamamci/CT-RATE", FILES, token="hf_secret")
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/a.csv").write_bytes(b"12")
+
+    class Config:
+        seed = 0
+        acquire = {  # noqa: RUF012
+            "ct-rate": run(host, keep=False).source,
+            "btcv": sections.Dataset(source="folder", folder="mine"),
+            "luna16": sections.Dataset(),
+        }
+        raw = settings.Config.raw
+
+    lines = check.check(Config())
+    text = "\n".join(lines)
+    assert "HF_TOKEN is set" in text and "hf_secret" not in text
+    assert f"  revision: {COMMIT}" in lines
+    assert "  missing: 1 files, 0.00 GB" in lines
+    assert any(line.startswith("  remote, fetched when") for line in lines)
+    assert "btcv: folder, mine" in lines and "  here: 1 files, 0.00 GB" in lines
+    assert "luna16: synthetic, results/acquire/luna16/raw" in lines
+    assert host.served == {}
+
+
+def test_check_reads_configurations_one_over_the_other(root, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(root)
+    over = tmp_path / "mine.yaml"
+    over.write_text(f"acquire: {{btcv: {{source: folder, folder: {tmp_path}}}}}\n")
+    assert main(["acquire", "--check", str(over)]) == 0
+    told = capsys.readouterr().out
+    assert f"btcv: folder, {tmp_path}" in told
+    assert "ct-rate: synthetic, results/acquire/ct-rate/raw" in told
+
+
+def test_the_record_of_a_folder_is_read_back(tmp_path):
+    table = pd.DataFrame([["a", "1", "", "here", "", "", ""]], columns=record.COLUMNS)
+    record.write(table, tmp_path / "record.csv")
+    assert record.read(tmp_path / "record.csv").equals(table)
+    (tmp_path / "record.csv").write_text("file,bytes,sha256\n")
+    with pytest.raises(InputError, match="run the acquire stage again"):
+        record.read(tmp_path / "record.csv")

@@ -1,0 +1,160 @@
+"""A shard that is stopped goes on; volumes that are not kept are fetched, resampled and dropped."""
+
+import gzip
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+from local_host import Fault, LocalHost
+
+from simcrop import cohorts, remote, runs
+from simcrop.formats import cases, record
+from simcrop.formats.volumes import VolumeStore
+from simcrop.prepare import shard
+from simcrop.remote import hosts
+
+AFFINE = np.diag([-20.0, 20.0, 30.0, 1.0])
+
+
+def scan(seed: int) -> bytes:
+    array = np.random.default_rng(seed).integers(-1000, -800, (8, 7, 6)).astype(np.int16)
+    array[2:6, 2:5, 1:5] = 40
+    return gzip.compress(nibabel.Nifti1Image(array, AFFINE).to_bytes(), mtime=0)
+
+
+class Place:
+    """Four scans, at a local host and nowhere else, as one shard of ct-rate."""
+
+    def __init__(self, folder: Path, host: LocalHost) -> None:
+        self.host, self.folder, self.out = host, folder, folder / "out"
+        self.files = {f"c{i}.nii.gz": scan(i) for i in range(4)}
+        host.hub("ibrahimhamamci/CT-RATE", self.files)
+        listed = remote.listing(remote.Host("hub", ("ibrahimhamamci/CT-RATE",)), endpoint=host.url)
+        self.urls = {file.name: file.url.removeprefix(host.url) for file in listed.files}
+        rows = [
+            (f.name, f.bytes, f.checksum, "remote", f.url, listed.revision, "")
+            for f in listed.files
+        ]
+        record.write(pd.DataFrame(rows, columns=record.COLUMNS), folder / "record.csv")
+        table = pd.DataFrame({"case": [f"c{i}" for i in range(4)]})
+        table = table.reindex(columns=[*cases.TEXT, *cases.HINTS], fill_value="")
+        table["patient"], table["path"] = table["case"], table["case"] + ".nii.gz"
+        cases.write(table, folder / "cases.csv")
+
+    def run(self, **settings: object) -> None:
+        settings = {"spacing": (20, 20, 30), "shards": 1, **settings}
+        stated = runs.Volumes(
+            cohort="mine",
+            dataset="ct-rate",
+            raw=str(self.folder / "raw"),
+            shard=0,
+            settings=settings,
+            record=str(self.folder / "record.csv"),
+            cases=str(self.folder / "cases.csv"),
+        )
+        shard.volumes(stated, self.out)
+
+    def audit(self) -> pd.DataFrame:
+        table = pd.read_csv(self.out / "audit.csv", dtype=str, keep_default_na=False)
+        return table.set_index("case")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.setattr(hosts, "BACKOFF", 0.001)
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    with LocalHost() as host:
+        yield Place(tmp_path, host)
+
+
+def test_volumes_are_fetched_resampled_and_dropped(place):
+    place.run()
+    store = VolumeStore(place.out / "volumes.zip")
+    assert store.cases == ["c0", "c1", "c2", "c3"]
+    assert store.read("c2").max() == 40
+    assert sorted(path.name for path in place.out.iterdir()) == [
+        "audit.csv",
+        "masks.zip",
+        "volumes.zip",
+    ]
+    assert not (place.folder / "raw").exists()
+
+
+def test_never_more_than_one_raw_volume_a_process_lies_on_disk(place, monkeypatch):
+    most = []
+    original = shard.readers.read
+
+    def spied(path, hints):
+        most.append(len(list(place.out.rglob("*.nii.gz*"))))
+        return original(path, hints)
+
+    monkeypatch.setattr(shard.readers, "read", spied)
+    place.run()
+    assert most == [1, 1, 1, 1]
+
+
+def test_what_was_finished_before_a_stop_is_neither_fetched_nor_resampled_again(place):
+    lost = place.urls["c2.nii.gz"]
+    place.host.faults[lost] = Fault(status=403)
+    with pytest.raises(remote.Refused):
+        place.run()
+    assert not (place.out / "volumes.zip").exists()
+    served = dict(place.host.served)
+    place.host.faults.clear()
+    place.run()
+    assert VolumeStore(place.out / "volumes.zip").cases == ["c0", "c1", "c2", "c3"]
+    assert all(place.host.served[path] == count for path, count in served.items())
+
+
+def test_an_interrupted_run_ends_in_the_same_bytes(place):
+    place.run()
+    names = ("volumes.zip", "masks.zip", "audit.csv")
+    whole = [(place.out / name).read_bytes() for name in names]
+    for name in names:
+        (place.out / name).unlink()
+    place.host.faults[place.urls["c1.nii.gz"]] = Fault(status=401)
+    with pytest.raises(remote.Refused):
+        place.run()
+    place.host.faults.clear()
+    place.run(processes=2)
+    assert [(place.out / name).read_bytes() for name in names] == whole
+
+
+def test_other_settings_take_nothing_up(place):
+    place.host.faults[place.urls["c3.nii.gz"]] = Fault(status=403)
+    with pytest.raises(remote.Refused):
+        place.run()
+    place.host.faults.clear()
+    place.run(spacing=(40, 40, 60))
+    assert VolumeStore(place.out / "volumes.zip").shape("c0") == (4, 4, 3)
+    assert not list(place.out.glob("unfinished-*"))
+
+
+def test_what_the_host_lists_and_does_not_have_is_set_aside(place):
+    place.host.faults[place.urls["c1.nii.gz"]] = Fault(status=404)
+    spoilt = place.urls["c2.nii.gz"]
+    place.host.files[spoilt] = place.host.files[spoilt][:-1] + b"x"
+    place.run()
+    audit = place.audit()
+    assert "not there (404)" in audit.loc["c1", "reason"]
+    assert "has checksum" in audit.loc["c2", "reason"]
+    assert (audit.loc[["c0", "c3"], "reason"] == "").all()
+    assert VolumeStore(place.out / "volumes.zip").cases == ["c0", "c3"]
+
+
+def test_several_processes_give_the_same_bytes(place):
+    place.run()
+    single = (place.out / "volumes.zip").read_bytes()
+    (place.out / "volumes.zip").unlink()
+    place.run(processes=2)
+    assert (place.out / "volumes.zip").read_bytes() == single
+
+
+def test_a_volume_that_lies_on_disk_is_not_fetched(place):
+    assert cohorts.get("ct-rate").HOST.kind == "hub"
+    (place.folder / "raw").mkdir()
+    (place.folder / "raw/c0.nii.gz").write_bytes(place.files["c0.nii.gz"])
+    place.run()
+    assert place.urls["c0.nii.gz"] not in place.host.served
