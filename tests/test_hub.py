@@ -1,14 +1,18 @@
 import json
-from typing import ClassVar
+import os
+import subprocess
+import sys
 
 import huggingface_hub
+import nibabel
 import numpy as np
 import pytest
 import torch
 import yaml
 from huggingface_hub.errors import HFValidationError
+from local_host import LocalHost
 
-from simcrop import cli, hub
+from simcrop import hub
 from simcrop.errors import InputError
 from simcrop.formats import weights
 from simcrop.inference import Encoder
@@ -48,41 +52,51 @@ def test_what_is_laid_out_is_taken_back_the_same(trained, tmp_path):
     encoder = Encoder.from_pretrained(repository)
     assert encoder.spacing == (2, 2, 4)
     rng = np.random.default_rng(0)
-    import nibabel as nib
-
     hu = rng.integers(-1000, 1000, (8, 8, 4)).astype(np.int16)
-    nib.save(nib.Nifti1Image(hu, np.diag([2.0, 2, 4, 1])), tmp_path / "ct.nii.gz")
+    nibabel.save(nibabel.Nifti1Image(hu, np.diag([2.0, 2, 4, 1])), tmp_path / "ct.nii.gz")
     np.testing.assert_array_equal(
         encoder.embed(tmp_path / "ct.nii.gz"), Encoder(trained).embed(tmp_path / "ct.nii.gz")
     )
 
 
-class Api:
-    """Stands for the hub's client and keeps what was sent."""
-
-    sent: ClassVar[dict[str, set[str]]] = {}
-
-    def create_repo(self, repository, private, exist_ok):
-        if "/" not in repository:
-            raise HFValidationError("no owner")
-        assert private and exist_ok
-        return f"https://example.org/{repository}"
-
-    def upload_folder(self, repo_id, folder_path, commit_message):
-        from pathlib import Path
-
-        files = [path for path in Path(folder_path).rglob("*") if path.is_file()]
-        self.sent[repo_id] = {str(path.relative_to(folder_path)) for path in files}
+FETCHED = """
+import sys
+import numpy as np
+from simcrop.inference import Encoder
+np.save(sys.argv[2], Encoder.from_pretrained("me/tiny").embed(sys.argv[1]))
+"""
 
 
-def test_push_sends_the_whole_layout_and_prints_where_to(trained, monkeypatch, capsys):
-    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
-    assert cli.main(["push", str(trained), "me/tiny"]) == 0
-    assert capsys.readouterr().out == "https://example.org/me/tiny\n"
-    names = {"README.md", "config.json", "model.safetensors", "text_encoder/config.json"}
-    assert Api.sent["me/tiny"] == names
-    assert cli.main(["push", str(trained), "tiny"]) == 1
-    assert "tiny: the hub did not take it" in capsys.readouterr().err
+def test_what_is_pushed_to_a_server_of_the_hubs_protocol_is_what_is_fetched(trained, tmp_path):
+    hu = np.random.default_rng(0).integers(-1000, 1000, (8, 8, 4)).astype(np.int16)
+    scan = tmp_path / "ct.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(hu, np.diag([2.0, 2, 4, 1])), scan)
+    with LocalHost(tokens={"push": "Bearer hf_right"}) as host:
+        # The client reads its endpoint when it is imported.
+        environment = {**os.environ, "HF_ENDPOINT": host.url, "HF_HOME": str(tmp_path / "home")}
+        # The server has LFS, and not the storage behind it.
+        environment["HF_HUB_DISABLE_XET"] = "1"
+
+        def called(*arguments, token="hf_right"):
+            return subprocess.run(
+                [sys.executable, *map(str, arguments)],
+                env=environment | {"HF_TOKEN": token},
+                capture_output=True,
+                text=True,
+            )
+
+        refused = called("-m", "simcrop.cli", "push", trained, "me/tiny", token="hf_wrong")
+        assert refused.returncode == 1
+        assert "me/tiny: the hub did not take it" in refused.stderr
+        assert "hf_wrong" not in refused.stderr
+        pushed = called("-m", "simcrop.cli", "push", trained, "me/tiny")
+        assert pushed.stdout == f"{host.url}/me/tiny\n", pushed.stderr
+        names = {"README.md", "config.json", "model.safetensors", "text_encoder/config.json"}
+        assert names <= set(host.repositories["me/tiny"])
+        assert host.repositories["me/tiny"]["model.safetensors"] == trained.read_bytes()
+        fetched = called("-c", FETCHED, scan, tmp_path / "vector.npy")
+        assert fetched.returncode == 0, fetched.stderr
+    np.testing.assert_array_equal(np.load(tmp_path / "vector.npy"), Encoder(trained).embed(scan))
 
 
 def test_a_missing_text_encoder_is_named_before_anything_is_written(trained, tmp_path):

@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         path = urlsplit(self.path).path
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self._body()
         local = self.local
         local.asked.append((path, ""))
         if path not in ("/api/repos/create",) and not path.startswith("/api/validate-yaml"):
@@ -188,18 +188,46 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json({"errors": [], "warnings": []})
         if "/preupload/" in path:
             files = [
-                {"path": file["path"], "uploadMode": "regular", "shouldIgnore": False}
+                {
+                    "path": file["path"],
+                    "uploadMode": "lfs" if file["path"].endswith(".safetensors") else "regular",
+                    "shouldIgnore": False,
+                }
                 for file in json.loads(body)["files"]
             ]
             return self._json({"files": files})
+        if path.endswith("/info/lfs/objects/batch"):
+            objects = [
+                entry | {"actions": {"upload": {"href": f"{local.url}/lfs/{entry['oid']}"}}}
+                for entry in json.loads(body)["objects"]
+            ]
+            return self._json({"transfer": "basic", "objects": objects})
         if "/commit/" in path:
             for line in map(json.loads, body.splitlines()):
                 if line["key"] == "file":
                     content = base64.b64decode(line["value"]["content"])
                     local.repositories[name][line["value"]["path"]] = content
+                if line["key"] == "lfsFile":
+                    content = local.files[f"/lfs/{line['value']['oid']}"]
+                    local.repositories[name][line["value"]["path"]] = content
             answer = {"commitUrl": f"{local.url}/{name}/commit/{COMMIT}", "commitOid": COMMIT}
             return self._json(answer | {"success": True})
         return self._end(404, b"{}", {})
+
+    def do_PUT(self) -> None:
+        path = urlsplit(self.path).path
+        self.local.files[path] = self._body()
+        self._end(200, b"", {})
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
 
     def _json(self, answer: object) -> None:
         self._end(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
