@@ -12,6 +12,7 @@ from simcrop.errors import InputError
 # Imported only when called: most runs need little of what the others import.
 STEPS = {
     "acquire": "simcrop.acquire.run:acquire",
+    "lists": "simcrop.acquire.run:lists",
     "index": "simcrop.prepare.run:index",
     "volumes": "simcrop.prepare.shard:volumes",
     "collect": "simcrop.prepare.run:collect",
@@ -119,7 +120,8 @@ def check(configs: list[Path]) -> None:
     from simcrop import settings
     from simcrop.acquire.check import check as lines
 
-    print(*lines(settings.read([*settings.DEFAULTS, *configs])), sep="\n")
+    for line in lines(settings.read([*settings.DEFAULTS, *configs])):
+        print(line, flush=True)
 
 
 def resample(given: argparse.Namespace) -> None:

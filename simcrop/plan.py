@@ -16,6 +16,7 @@ from simcrop.settings import Config
 PREPARE = "results/prepare/{cohort}"
 WEIGHTS = "results/pretrain/{cohort}/{method}/{seed}/weights.safetensors"
 EVALUATION = "results/benchmark/{benchmark}/{method}/{seed}"
+LISTS = "results/acquire/official/{layout}/lists"
 TEXT_ENCODER = "results/pretrain/{cohort}/text/encoder"
 COMPARISON = ("classification", "segmentation", "localisation", "retrieval", "difference")
 TABLES = (*COMPARISON, "ablation")
@@ -37,6 +38,13 @@ def prepared(config: Config, benchmark: str, file: str) -> str:
 def stores(config: Config, benchmark: str, file: str) -> list[str]:
     """`file` of every shard of the cohort that a benchmark uses."""
     return shards(config, config.benchmark[benchmark].cohort, file)
+
+
+def official_lists(config: Config, cohort: str) -> list[str]:
+    """The authors' lists of a cohort's dataset, if it is split by them."""
+    if config.prepare[cohort].splits == "sound":
+        return []
+    return [LISTS.format(layout=config.layout(cohort))]
 
 
 def pattern(config: Config, task: str) -> str:
@@ -171,6 +179,13 @@ def acquire(config: Config) -> Builder:
     )
 
 
+def lists(config: Config) -> Builder:
+    """Settings of `lists`, by layout."""
+    return lambda wildcards, input: _yaml(
+        runs.Lists, input, dataset=wildcards.layout, copied_from=config.official
+    )
+
+
 def index(config: Config) -> Builder:
     """Settings of `index`, by cohort."""
 
@@ -183,6 +198,7 @@ def index(config: Config) -> Builder:
             seed=config.seed,
             raw=config.raw(config.dataset(wildcards.cohort)),
             settings=config.prepare[wildcards.cohort],
+            lists=next(iter(official_lists(config, wildcards.cohort)), None),
         )
 
     return build

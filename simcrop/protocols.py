@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel
 
 from simcrop import sections
+from simcrop.cohorts import official
 
 if TYPE_CHECKING:
     from simcrop.settings import Config
@@ -26,7 +27,7 @@ PUBLISHED: dict[type[BaseModel], dict[str, Any]] = {
 }
 
 # Layouts whose published validation list is the test list, or lies inside it.
-SELECTED_ON_TEST = ("ct-rate", "cc-ccii", "luna16")
+SELECTED_ON_TEST = ("ct-rate", "cc-ccii", "luna16", "btcv")
 
 
 def applied(config: "Config") -> "Config":
@@ -40,7 +41,14 @@ def applied(config: "Config") -> "Config":
         else benchmark
         for name, benchmark in config.benchmark.items()
     }
-    return _published(config.model_copy(update={"benchmark": benchmarks}))
+    cohorts = {
+        name: _under(cohort, {"splits": "published"})
+        if config.acquire[config.dataset(name)].source != "synthetic"
+        and config.layout(name) in official.FILES
+        else cohort
+        for name, cohort in config.prepare.items()
+    }
+    return _published(config.model_copy(update={"benchmark": benchmarks, "prepare": cohorts}))
 
 
 def _published(value: Any) -> Any:

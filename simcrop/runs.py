@@ -48,6 +48,15 @@ class Acquire(Run):
     source: Dataset
 
 
+class Lists(Run):
+    """The authors' lists of a dataset, as they published them → lists/."""
+
+    stage: Literal["acquire"] = "acquire"
+    step: Literal["lists"] = "lists"
+    dataset: str
+    copied_from: str | None
+
+
 class Index(Run):
     """The raw layout → cases.csv, with every scan the dataset lists."""
 
@@ -58,6 +67,7 @@ class Index(Run):
     seed: int
     raw: str
     settings: Cohort
+    lists: str | None = None
 
 
 class Volumes(Run):
@@ -217,6 +227,7 @@ class Figures(Run):
 
 AnyRun = Annotated[
     Acquire
+    | Lists
     | Index
     | Volumes
     | Collect

@@ -75,6 +75,9 @@ class Cohort(Strict):
     shards: int = Field(1, ge=1, description="files, and jobs, that the volumes are divided into")
     validation: float = Field(0.1, ge=0, lt=1, description="share of patients, where none is given")
     test: float = Field(0.2, gt=0, lt=1, description="share of patients, where none is given")
+    splits: Literal["sound", "published"] = Field(
+        "sound", description="the dataset's own, else by patient; or the lists of the authors"
+    )
     processes: int = Field(1, ge=1, description="volumes of a shard that are resampled at once")
     max_set_aside: float = Field(0.01, ge=0, le=1, description="share of bad cases that is borne")
 

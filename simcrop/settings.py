@@ -8,6 +8,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from simcrop import protocols
+from simcrop.cohorts import official
 from simcrop.errors import InputError
 from simcrop.sections import (
     Benchmark,
@@ -31,6 +32,9 @@ class Config(Strict):
 
     seed: int = Field(0, ge=0, description="of synthetic cohorts and of splits")
     protocol: protocols.Name = Field("sound", description="of what the settings leave open")
+    official: str | None = Field(
+        None, description="folder with a copy of the authors' lists; fetched if unset"
+    )
     acquire: dict[Name, Dataset]
     prepare: dict[Name, Cohort]
     methods: dict[Name, Method]
@@ -66,6 +70,9 @@ class Config(Strict):
     def _names_exist(self) -> "Config":
         for cohort in self.prepare:
             _known(f"prepare.{cohort}.dataset", self.dataset(cohort), self.acquire, "acquire")
+            layout = self.layout(cohort)
+            if self.prepare[cohort].splits == "published" and layout not in official.FILES:
+                raise ValueError(f"prepare.{cohort}.splits: the authors have no list of {layout}")
         _known("pretrain.cohort", self.pretrain.cohort, self.prepare, "prepare")
         for key in ("methods", "ablations"):
             for method in getattr(self.pretrain, key):

@@ -22,7 +22,7 @@ def test_published_sets_every_fault_of_the_public_code(raw_config):
     assert config.benchmark["btcv"].background and config.benchmark["btcv"].flip_left_right
     chosen = {name: getattr(entry, "select_on", None) for name, entry in config.benchmark.items()}
     on_test = {name for name, value in chosen.items() if value == "test"}
-    assert on_test == {"ct-rate", "cc-ccii", "luna16", "luna16-lungs"}
+    assert on_test == {"ct-rate", "cc-ccii", "luna16", "luna16-lungs", "btcv"}
 
 
 def test_what_is_written_stands_above_the_protocol(raw_config):

@@ -1,6 +1,7 @@
 """What is there, what is missing and what it would cost, without fetching anything."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from simcrop import remote, runs
@@ -9,36 +10,34 @@ from simcrop.errors import InputError
 from simcrop.settings import Config
 
 
-def check(config: Config) -> list[str]:
+def check(config: Config) -> Iterator[str]:
     """Lines that tell, dataset by dataset, what `acquire` would do."""
-    lines = []
     for name, source in config.acquire.items():
         folder = Path(config.raw(name))
-        lines.append(f"{name}: {source.source}, {folder}")
+        yield f"{name}: {source.source}, {folder}"
         if source.source == "host":
             run = runs.Acquire(dataset=name, seed=config.seed, source=source)
             try:
-                lines += [f"  {line}" for line in _host(run, folder)]
+                yield from (f"  {line}" for line in _host(run, folder))
             except InputError as error:
-                lines.append(f"  {error}")
+                yield f"  {error}"
         elif source.source == "folder":
             found = [path for path in folder.rglob("*") if path.is_file()]
             size = sum(path.stat().st_size for path in found)
-            lines.append(f"  here: {len(found)} files, {_size(size)}")
-    return lines
+            yield f"  here: {len(found)} files, {_size(size)}"
 
 
-def _host(run: runs.Acquire, folder: Path) -> list[str]:
+def _host(run: runs.Acquire, folder: Path) -> Iterator[str]:
     host = host_of(run)
-    lines = [f"{host.kind}: {', '.join(host.names)}"]
+    yield f"{host.kind}: {', '.join(host.names)}"
     if host.access:
-        lines.append(f"{host.access}; {host.token} {'is' if host.has_token else 'is NOT'} set")
+        yield f"{host.access}; {host.token} {'is' if host.has_token else 'is NOT'} set"
     listed = remote.listing(host, run.source.revision, run.source.endpoint)
     journal = Journal(Path(f"results/acquire/{run.dataset}/fetched.jsonl"), folder)
     left = [f for f in listed.files if not run.source.keep and host.is_volume(f.name)]
     wanted = [file for file in listed.files if file not in set(left)]
     missing = [file for file in wanted if not journal.has(file)]
-    lines.append(f"revision: {listed.revision}")
+    yield f"revision: {listed.revision}"
     for state, files in (
         ("here", [file for file in wanted if file not in set(missing)]),
         ("missing", missing),
@@ -47,10 +46,9 @@ def _host(run: runs.Acquire, folder: Path) -> list[str]:
         size = sum(max(file.bytes, 0) for file in files)
         unknown = sum(file.bytes < 0 for file in files)
         more = f", and {unknown} of unknown size" if unknown else ""
-        lines.append(f"{state}: {len(files)} files, {_size(size)}{more}")
+        yield f"{state}: {len(files)} files, {_size(size)}{more}"
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    lines.append(f"free on disk: {_size(shutil.disk_usage(nearest).free)}")
-    return lines
+    yield f"free on disk: {_size(shutil.disk_usage(nearest).free)}"
 
 
 def _size(count: int) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -12,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from simcrop import cohorts, files, remote, runs
+from simcrop.cohorts import official
 from simcrop.errors import InputError
 from simcrop.formats import record
 from simcrop.progress import byte_progress, progress
@@ -38,6 +40,15 @@ def acquire(run: runs.Acquire, out: Path) -> None:
     table = pd.DataFrame(collect(run, raw, out), columns=record.COLUMNS)
     record.write(table.sort_values("file", ignore_index=True), out / "record.csv")
     print(f"{run.dataset}:", *summary(table), sep="\n  ")
+
+
+def lists(run: runs.Lists, out: Path) -> None:
+    """Put the authors' lists of a dataset, checked, into out/lists; see `cohorts.official`."""
+    with tempfile.TemporaryDirectory(dir=out) as temporary:
+        copied_from = Path(run.copied_from) if run.copied_from else None
+        official.fetch(run.dataset, Path(temporary) / "lists", copied_from)
+        shutil.rmtree(out / "lists", ignore_errors=True)
+        (Path(temporary) / "lists").replace(out / "lists")
 
 
 def summary(table: pd.DataFrame) -> Iterator[str]:

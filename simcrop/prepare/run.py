@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from simcrop import cohorts, files, runs
+from simcrop.cohorts import official
 from simcrop.errors import InputError
 from simcrop.formats import cases
 from simcrop.formats import sentences as sentence_table
@@ -27,7 +28,9 @@ def index(run: runs.Index, out: Path) -> None:
     table = dataset.index(Path(run.raw), run.cohort)
     if table.empty:
         raise InputError(f"{run.raw}: no case of {run.dataset} found; compare docs/data.md")
-    if getattr(dataset, "SPLITS", True):
+    if run.lists:
+        table = official.applied(table, official.read(run.dataset, Path(run.lists)))
+    elif getattr(dataset, "SPLITS", True):
         table = splits.assign(table, run.settings.validation, run.settings.test, run.seed)
     cases.write(table, out / "cases.csv")
 

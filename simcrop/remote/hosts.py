@@ -34,14 +34,15 @@ class Unusable(InputError):
 class Host:
     """Where a dataset is kept.
 
+    kind: `open` are plain addresses, of which there is no listing
     names: repository, records or article, in the spelling of the host
     files: patterns of the files that are wanted
     volumes: patterns of those among them that are one volume each, and need not be kept
     access: what has to be done before the host gives them
     """
 
-    kind: Literal["hub", "zenodo", "figshare", "kaggle"]
-    names: tuple[str, ...]
+    kind: Literal["hub", "zenodo", "figshare", "kaggle", "open"]
+    names: tuple[str, ...] = ()
     files: tuple[str, ...] = ("*",)
     volumes: tuple[str, ...] = ()
     access: str = ""
@@ -75,6 +76,7 @@ class Host:
         session.auth = self._basic()
         retry = Retry(
             total=_RETRIES,
+            connect=2,
             backoff_factor=BACKOFF,
             status_forcelist=(429, 500, 502, 503, 504),
             raise_on_status=False,

@@ -152,7 +152,7 @@ def test_check_tells_what_is_there_and_missing_and_fetches_nothing(host, tmp_pat
         }
         raw = settings.Config.raw
 
-    lines = check.check(Config())
+    lines = list(check.check(Config()))
     text = "\n".join(lines)
     assert "HF_TOKEN is set" in text and "hf_secret" not in text
     assert f"  revision: {COMMIT}" in lines

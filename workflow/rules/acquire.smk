@@ -21,3 +21,23 @@ rule acquire_dataset:
         echo {params.settings:q} >{output.settings}
         exec simcrop acquire {output.settings} >{log} 2>&1
         """
+
+
+rule acquire_lists:
+    output:
+        settings="results/acquire/official/{layout}/settings.yaml",
+        lists=directory("results/acquire/official/{layout}/lists"),
+    log:
+        "results/acquire/official/{layout}/log.txt",
+    benchmark:
+        "results/acquire/official/{layout}/benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=plan.lists(CONFIG),
+        trigger=plan.trigger(plan.lists(CONFIG)),
+    shell:
+        """
+        echo {params.settings:q} >{output.settings}
+        exec simcrop acquire {output.settings} >{log} 2>&1
+        """

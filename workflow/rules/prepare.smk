@@ -6,6 +6,7 @@ rule prepare:
 rule prepare_index:
     input:
         record=lambda wc: f"results/acquire/{CONFIG.dataset(wc.cohort)}/record.csv",
+        official=lambda wc: plan.official_lists(CONFIG, wc.cohort),
     output:
         settings="results/prepare/{cohort}/index/settings.yaml",
         cases="results/prepare/{cohort}/index/cases.csv",
@@ -38,9 +39,9 @@ rule prepare_volumes:
         "results/prepare/{cohort}/volumes/{shard}/log.txt",
     benchmark:
         "results/prepare/{cohort}/volumes/{shard}/benchmark.tsv"
-    threads: lambda wc: CONFIG.prepare[wc.cohort].processes
     conda:
         "../../environment.yml"
+    threads: lambda wc: CONFIG.prepare[wc.cohort].processes
     params:
         settings=plan.volumes(CONFIG),
         trigger=plan.trigger(plan.volumes(CONFIG)),
