@@ -44,7 +44,12 @@ def test_conda_and_pip_ask_for_the_same_packages(root):
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     pip = {*project["dependencies"], *project["optional-dependencies"]["test"]}
     conda = yaml.safe_load((root / "environment.yml").read_text())["dependencies"]
-    names = {"pytorch": "torch", "python-blosc2": "blosc2", "huggingface_hub": "huggingface-hub"}
+    names = {
+        "pytorch": "torch",
+        "python-blosc2": "blosc2",
+        "python-isal": "isal",
+        "huggingface_hub": "huggingface-hub",
+    }
     renamed = set()
     for entry in conda:
         name, version = re.fullmatch(r"([a-z0-9_-]+)(.*)", entry).groups()

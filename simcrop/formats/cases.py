@@ -24,7 +24,7 @@ TEXT = ("case", "cohort", "patient", "scan", "split", "path", "mask", "findings"
 #   spacing      "x y z" in mm, in the order of the stored axes
 #   orientation  axis codes such as "LPS" of the stored axes, for files without an affine; .npz
 #                and folders of slices are arrays of [slice, row, column]
-#   slope, intercept  HU = slope · stored + intercept, replacing what the header says
+#   slope, intercept  HU = slope · stored + intercept, of files without a header or with a blank one
 HINTS = ("spacing", "orientation", "slope", "intercept")
 
 

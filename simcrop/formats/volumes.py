@@ -62,7 +62,7 @@ def pack(volume: np.ndarray, affine: np.ndarray) -> bytes:
         chunks=chunks,
         blocks=tuple(min(b, c) for b, c in zip(_BLOCK, chunks, strict=True)),
         cparams=blosc2.CParams(
-            codec=blosc2.Codec.ZSTD, clevel=5, filters=[blosc2.Filter.SHUFFLE], nthreads=1
+            codec=blosc2.Codec.ZSTD, clevel=1, filters=[blosc2.Filter.SHUFFLE], nthreads=1
         ),
     )
     packed.schunk.vlmeta["affine"] = np.asarray(affine, float).tolist()

@@ -3,20 +3,36 @@
 What a file does not say is taken from the hints of the case table, and never guessed.
 """
 
-import gzip
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from simcrop.errors import InputError
 
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
 _PICTURES = (".png", ".jpg", ".jpeg")
+# A larger one would be decompressed beside the array, and copied.
+_PIECE = 2**20
 _SITK = (".mhd", ".mha", ".nrrd")
 _AXES = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
+
+
+class UnknownGeometry(InputError):
+    """Neither the file nor the hints say how its voxels lie; `hint` is what is missing."""
+
+    def __init__(self, path: Path, hint: str) -> None:
+        super().__init__(
+            f"{path}: {hint} is stated neither in the file nor in the dataset's metadata; "
+            "add it to the metadata or exclude the case"
+        )
+        self.hint = hint
 
 
 @dataclass(frozen=True)
@@ -37,33 +53,39 @@ class Volume:
 
 
 def read(path: Path, hints: Mapping[str, str]) -> Volume:
-    """Read a CT: .nii, .nii.gz, .mhd, .mha, .nrrd, .npz (key `ct`) or a folder of PNG slices.
+    """Read a CT: .nii, .nii.gz, .mhd, .mha, .nrrd, .npz (key `ct`), or a folder of slices.
 
-    `hints` holds the strings `spacing`, `orientation`, `slope`, `intercept` of the case table. The
-    first two describe .npz files and folders, both of them arrays of [slice, row, column], and
-    files whose header is blank; where a header states its geometry, that holds. Slope and intercept
-    replace the header's. Pictures in a folder are taken in natural order of their names.
+    A folder holds pictures (PNG, JPEG) or one DICOM series.
+
+    `hints` holds the strings `spacing`, `orientation`, `slope`, `intercept` of the case table. They
+    describe .npz files and folders of pictures, both of them arrays of [slice, row, column], and
+    files whose header is blank. Where a header states its geometry, it holds, and so do the slope
+    and intercept in it: a volume in HU is never rescaled again. Pictures in a folder are taken in
+    natural order of their names.
 
     Raises:
         InputError: the file is missing or damaged, its geometry is unknown, or it cannot be a CT.
     """
     if not path.exists():
         raise InputError(f"{path}: no such file; fetch it again or take the case out of the index")
-    if path.is_dir():
+    if path.is_dir() and any(file.suffix.lower() in _PICTURES for file in path.iterdir()):
         array, affine = _read_pictures(path), None
+    elif path.is_dir():
+        array, affine = _read_dicom(path)
     elif path.name.lower().endswith((".nii", ".nii.gz")):
-        array, affine = _read_nifti(path, scaled=not hints["slope"] and not hints["intercept"])
+        array, affine = _read_nifti(path, hints)
     elif path.suffix.lower() in _SITK:
         array, affine = _read_sitk(path)
     elif path.suffix.lower() == ".npz":
         array, affine = _read_npz(path), None
     else:
         raise InputError(f"{path}: unknown format; convert it to .nii.gz")
-    _check_array(path, array)
+    _check_shape(path, array)
     if affine is None:
         affine = _hinted_affine(path, hints)
+        array = _rescaled(path, array, hints)
     _check_affine(path, affine)
-    return Volume(_hounsfield(path, array, hints), affine)
+    return Volume(_compact(path, array), affine)
 
 
 def read_mask(path: Path, like: Volume) -> Volume:
@@ -80,7 +102,7 @@ def read_mask(path: Path, like: Volume) -> Volume:
     if path.suffix.lower() in _SITK:
         array, affine = _read_sitk(path)
     else:
-        array, affine = _read_nifti(path, scaled=False)
+        array, affine = _read_nifti(path, None)
     _check_shape(path, array)
     if affine is None and array.shape == like.array.shape:
         affine = like.affine
@@ -107,20 +129,35 @@ def _decoding(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: cannot be read ({reason}); fetch it again") from error
 
 
-def _read_nifti(path: Path, scaled: bool) -> tuple[np.ndarray, np.ndarray | None]:
-    import nibabel
+def _read_nifti(
+    path: Path, hints: Mapping[str, str] | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The array, scaled by the header unless `hints` replace that, and the affine it states.
 
-    open_ = gzip.open if path.suffix.lower() == ".gz" else open
+    Without hints the array stays as it is stored.
+    """
+    import nibabel
+    from isal import igzip
+
+    open_ = igzip.open if path.suffix.lower() == ".gz" else open
     with _decoding(path), open_(path, "rb") as stream:
         image = nibabel.Nifti1Image.from_stream(stream)
         proxy = image.dataobj
-        if scaled and (proxy.slope, proxy.inter) != (1, 0):
-            array = image.get_fdata(dtype=np.float32, caching="unchanged")
-        else:
-            array = np.asarray(proxy.get_unscaled())
+        array = np.empty(proxy.shape, proxy.dtype, order="F")
+        stream.seek(proxy.offset)
+        flat = memoryview(array.reshape(-1, order="F")).cast("B")
+        done = 0
+        while done < len(flat) and (count := stream.readinto(flat[done : done + _PIECE])):
+            done += count
+        if done < len(flat):
+            raise EOFError(f"ends after {done} of {len(flat)} bytes of voxels")
         stream.read()  # gzip compares its checksum only at the end
     stated = image.header["qform_code"] > 0 or image.header["sform_code"] > 0
-    return array, None if not stated or _is_blank(image.affine) else image.affine
+    affine = None if not stated or _is_blank(image.affine) else image.affine
+    replaced = affine is None and hints and (hints["slope"] or hints["intercept"])
+    if hints is not None and not replaced:
+        array = _scaled(array, float(proxy.slope), float(proxy.inter))
+    return array, affine
 
 
 def _read_sitk(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
@@ -128,6 +165,12 @@ def _read_sitk(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
 
     with _decoding(path):
         image = sitk.ReadImage(str(path))
+    return _from_sitk(path, image)
+
+
+def _from_sitk(path: Path, image: "sitk.Image") -> tuple[np.ndarray, np.ndarray | None]:
+    import SimpleITK as sitk
+
     array = sitk.GetArrayFromImage(image).T
     _check_shape(path, array)
     affine = np.eye(4)
@@ -135,6 +178,24 @@ def _read_sitk(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     affine[:3, 3] = image.GetOrigin()
     affine = np.diag([-1, -1, 1, 1]) @ affine
     return array, None if _is_blank(affine) else affine
+
+
+def _read_dicom(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    import SimpleITK as sitk
+
+    # An empty folder would make the library warn.
+    some = any(path.iterdir())
+    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(path)) if some else ()
+    if not series:
+        raise InputError(f"{path}: a folder without pictures or a DICOM series; fetch it again")
+    if len(series) > 1:
+        raise InputError(
+            f"{path}: holds {len(series)} DICOM series ({', '.join(series)}); leave one in it"
+        )
+    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(path), series[0])
+    with _decoding(path):
+        image = sitk.ReadImage(names)
+    return _from_sitk(path, image)
 
 
 def _read_npz(path: Path) -> np.ndarray:
@@ -176,10 +237,7 @@ def _hinted_affine(path: Path, hints: Mapping[str, str]) -> np.ndarray:
     """The affine of an array whose axes run as `orientation` says, its first voxel at 0."""
     for hint in ("spacing", "orientation"):
         if not hints[hint]:
-            raise InputError(
-                f"{path}: {hint} is stated neither in the file nor in the dataset's metadata; "
-                "add it to the metadata or exclude the case"
-            )
+            raise UnknownGeometry(path, hint)
     spacing = [_number(path, "spacing", part) for part in hints["spacing"].split()]
     axes = [_AXES.get(code) for code in hints["orientation"]]
     affine = np.diag([0.0, 0.0, 0.0, 1.0])
@@ -203,13 +261,39 @@ def _number(path: Path, name: str, text: str) -> float:
         ) from None
 
 
-def _hounsfield(path: Path, array: np.ndarray, hints: Mapping[str, str]) -> np.ndarray:
-    if hints["slope"] or hints["intercept"]:
-        slope = _number(path, "slope", hints["slope"] or "1")
-        intercept = _number(path, "intercept", hints["intercept"] or "0")
-        return array * np.float32(slope) + np.float32(intercept)
+def _rescaled(path: Path, array: np.ndarray, hints: Mapping[str, str]) -> np.ndarray:
+    slope = _number(path, "slope", hints["slope"] or "1")
+    return _scaled(array, slope, _number(path, "intercept", hints["intercept"] or "0"))
+
+
+def _scaled(array: np.ndarray, slope: float, intercept: float) -> np.ndarray:
+    """slope · array + intercept, in place of int16 where the result fits into it."""
+    if (slope, intercept) == (1, 0):
+        return array
     limits = np.iinfo(np.int16)
-    if array.dtype.kind in "iu" and limits.min <= array.min() and array.max() <= limits.max:
+    if array.dtype == np.int16 and slope == 1 and intercept == round(intercept):
+        low, high = int(array.min()) + intercept, int(array.max()) + intercept
+        if limits.min <= low and high <= limits.max:
+            array += np.int16(intercept)
+            return array
+    return array * np.float32(slope) + np.float32(intercept)
+
+
+def _compact(path: Path, array: np.ndarray) -> np.ndarray:
+    """HU as int16 where they are whole numbers that fit, as float32 otherwise.
+
+    Raises:
+        InputError: a voxel is not finite, or all are equal.
+    """
+    low, high = array.min(), array.max()
+    if not np.isfinite([low, high]).all():
+        raise InputError(
+            f"{path}: holds NaN or infinite voxels; fetch it again or exclude the case"
+        )
+    if low == high:
+        raise InputError(f"{path}: every voxel is {low}; fetch it again or exclude the case")
+    limits = np.iinfo(np.int16)
+    if array.dtype.kind in "iu" and limits.min <= low and high <= limits.max:
         return array.astype(np.int16, copy=False)
     return array.astype(np.float32, copy=False)
 
@@ -222,17 +306,6 @@ def _check_shape(path: Path, array: np.ndarray) -> None:
         raise InputError(f"{path}: {shape} voxels; fewer than 3 along an axis is no volume")
     if array.dtype.kind not in "iuf":
         raise InputError(f"{path}: voxels of type {array.dtype}; give one number a voxel")
-
-
-def _check_array(path: Path, array: np.ndarray) -> None:
-    _check_shape(path, array)
-    low, high = array.min(), array.max()
-    if not np.isfinite([low, high]).all():
-        raise InputError(
-            f"{path}: holds NaN or infinite voxels; fetch it again or exclude the case"
-        )
-    if low == high:
-        raise InputError(f"{path}: every voxel is {low}; fetch it again or exclude the case")
 
 
 def _check_affine(path: Path, affine: np.ndarray) -> None:

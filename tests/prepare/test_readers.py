@@ -48,12 +48,83 @@ def test_the_slope_and_intercept_of_a_nifti_header_are_honoured(tmp_path, hu):
     assert np.array_equal(volume.array, hu)
 
 
-def test_hinted_slope_and_intercept_replace_those_of_the_header(tmp_path, hu):
-    image = nibabel.Nifti1Image(hu, LAS)
-    image.header.set_slope_inter(7, 99)
-    nibabel.save(image, tmp_path / "a.nii.gz")
-    volume = read(tmp_path / "a.nii.gz", {**NONE, "slope": "2", "intercept": "-1000"})
-    assert np.array_equal(volume.array, hu.astype(float) * 2 - 1000)
+def test_hinted_slope_and_intercept_hold_only_where_the_header_is_blank(tmp_path, hu):
+    hints = {"spacing": "2 3 5", "orientation": "LAS", "slope": "2", "intercept": "-1000"}
+    for affine, (slope, intercept) in ((LAS, (7, 99)), (np.eye(4), (2, -1000))):
+        image = nibabel.Nifti1Image(hu, affine)
+        image.header.set_slope_inter(7, 99)
+        nibabel.save(image, tmp_path / "a.nii.gz")
+        stored = nibabel.load(tmp_path / "a.nii.gz").dataobj
+        assert (stored.slope, stored.inter) == (7, 99), "the test's own file is not scaled"
+        unscaled = np.asarray(stored.get_unscaled(), float)
+        volume = read(tmp_path / "a.nii.gz", hints)
+        assert np.array_equal(volume.array, unscaled * slope + intercept)
+
+
+@pytest.mark.parametrize("stored", ["int16", "uint16", "int32", "float32", "uint8"])
+@pytest.mark.parametrize(("slope", "intercept"), [(1, -1024), (1, 0.5), (0.5, -100), (2, 0)])
+def test_scaling_is_that_of_nibabel_whatever_the_type(tmp_path, stored, slope, intercept):
+    array = np.arange(120).reshape(6, 5, 4).astype(stored)
+    header = nibabel.Nifti1Image(array, LAS, dtype=stored).header
+    header["scl_slope"], header["scl_inter"], header["vox_offset"] = slope, intercept, 352
+    header["magic"] = b"n+1"
+    raw = header.binaryblock + bytes(4) + array.tobytes(order="F")
+    (tmp_path / "a.nii").write_bytes(raw)
+    image = nibabel.load(tmp_path / "a.nii")
+    assert (image.dataobj.slope, image.dataobj.inter) == (slope, intercept)
+    assert np.allclose(read(tmp_path / "a.nii", NONE).array, image.get_fdata(), atol=1e-3)
+
+
+def test_an_intercept_that_leaves_16_bits_is_not_wrapped(tmp_path):
+    array = np.full((6, 5, 4), -32000, np.int16)
+    array[0] = 0
+    header = nibabel.Nifti1Image(array, LAS).header
+    header["scl_slope"], header["scl_inter"], header["vox_offset"] = 1, -1024, 352
+    header["magic"] = b"n+1"
+    (tmp_path / "a.nii").write_bytes(header.binaryblock + bytes(4) + array.tobytes(order="F"))
+    assert read(tmp_path / "a.nii", NONE).array.min() == -33024
+
+
+def dicom(folder: Path, hu: np.ndarray, series: str = "1.2.3") -> None:
+    """A CT series, a file a slice, in the axes of LPS."""
+    image = sitk.GetImageFromArray(hu.T)
+    image.SetSpacing(SPACING.tolist())
+    image.SetOrigin([10, -20, -30])
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for number in range(image.GetDepth()):
+        part = image[:, :, number]
+        position = image.TransformIndexToPhysicalPoint((0, 0, number))
+        for tag, value in {
+            "0008|0060": "CT",
+            "0020|000e": series,
+            "0020|000d": "1.2",
+            "0008|0018": f"{series}.{number}",
+            "0020|0032": "\\".join(map(str, position)),
+            "0020|0037": "1\\0\\0\\0\\1\\0",
+            "0020|0013": str(number),
+            "0028|1052": "-1024",
+            "0028|1053": "1",
+        }.items():
+            part.SetMetaData(tag, value)
+        writer.SetFileName(str(folder / f"{series}-{number}.dcm"))
+        writer.Execute(part)
+
+
+def test_a_dicom_series_reads_in_hu_and_ras(tmp_path, hu):
+    dicom(tmp_path, hu)
+    volume = read(tmp_path, NONE)
+    assert np.array_equal(volume.array, hu)
+    affine = np.diag([-2.0, -3.0, 5.0, 1.0])
+    affine[:3, 3] = [-10, 20, -30]
+    assert np.allclose(volume.affine, affine)
+
+
+def test_a_folder_of_two_series_is_refused_by_their_names(tmp_path, hu):
+    for series in ("1.2.3", "1.2.4"):
+        dicom(tmp_path, hu, series)
+    with pytest.raises(InputError, match=r"holds 2 DICOM series .*1\.2\.3.*leave one"):
+        read(tmp_path, NONE)
 
 
 @pytest.mark.parametrize("suffix", [".mhd", ".mha", ".nrrd"])
@@ -292,7 +363,7 @@ def test_what_is_not_there_is_refused(tmp_path):
     for name in ("a.nii.gz", "b.mhd", "folder"):
         with pytest.raises(InputError, match=rf"{name}: no such file"):
             read(tmp_path / name, NONE)
-    with pytest.raises(InputError, match="without PNG slices"):
+    with pytest.raises(InputError, match="without pictures or a DICOM series"):
         read(tmp_path, HINTS)
     (tmp_path / "a.dcm").write_bytes(b"")
     with pytest.raises(InputError, match=r"a\.dcm: unknown format"):
