@@ -85,7 +85,7 @@ class Volumes(Run):
 
 
 class Collect(Run):
-    """Index and shards → cases.csv of the usable cases, sentences.csv, audit.csv."""
+    """Index and shards → cases.csv, sentences.csv, audit.csv, findings.csv, audit.html."""
 
     stage: Literal["prepare"] = "prepare"
     step: Literal["collect"] = "collect"
@@ -93,7 +93,9 @@ class Collect(Run):
     dataset: str
     settings: Cohort
     cases: str
+    findings: str
     audits: list[str]
+    volumes: list[str]
 
 
 class Text(Run):

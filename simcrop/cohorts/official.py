@@ -31,6 +31,10 @@ FILES = {
             "classification/CT-Rate/train_list.csv",
             "e0482330934158ebaa42abff2d9b0d9d83f427bea0a12ac021c6320c8680021f",
         ),
+        "val": (
+            "classification/CT-Rate/val_list.csv",
+            "507ab69d1288af30c39914e90954900d95fe96aafea7959246cfe6552a766093",
+        ),
         "test": (
             "classification/CT-Rate/test_list.csv",
             "507ab69d1288af30c39914e90954900d95fe96aafea7959246cfe6552a766093",
@@ -55,6 +59,10 @@ FILES = {
             "classification/CC-CCII/train_list.csv",
             "da033dbcee9fa2bf0ba8ccfed3f234cbaa72533563752e3d3d91faf313de58d5",
         ),
+        "val": (
+            "classification/CC-CCII/val_list.csv",
+            "f32df0d9602a00b27fb898350787fa487192bfcbe9b55c3807958055ac3fa604",
+        ),
         "test": (
             "classification/CC-CCII/test_list.csv",
             "f32df0d9602a00b27fb898350787fa487192bfcbe9b55c3807958055ac3fa604",
@@ -64,6 +72,10 @@ FILES = {
         "train": (
             "classification/LUNA16/train_list.csv",
             "c73584b65ad47b5737acc3b66a813f2869b60ce0f3a45351a8c3c3a9d6e0fa64",
+        ),
+        "val": (
+            "classification/LUNA16/val_list.csv",
+            "bd26d0bf1b71bb4823889d193f5d20b94424e0cc57d7d02b1e1caae22395e0dd",
         ),
         "test": (
             "classification/LUNA16/test_list.csv",
@@ -128,8 +140,9 @@ def read(dataset: str, folder: Path) -> dict[str, pd.DataFrame]:
 def applied(table: pd.DataFrame, lists: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """A case table with the splits of the lists, and with their labels where they name any.
 
-    Cases that no list has belong to no split. Where a patient stands in two lists, each scan of the
-    cohort counts as a patient, as the lists take it.
+    A case of two lists belongs to the later one, so that a validation list which is the test list
+    leaves no validation case. Cases that no list has belong to no split. Where a patient stands in
+    two lists, each scan of the cohort counts as a patient, as the lists take it.
 
     Raises:
         InputError: no case of a list is in the table.

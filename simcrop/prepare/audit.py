@@ -1,5 +1,6 @@
 """What is recorded of every scan, and what a chest CT in HU cannot be."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,16 +12,21 @@ from simcrop.prepare.readers import Volume
 #   reason   why the case is set aside; empty where it is usable
 #   note     what is odd about a usable case
 #   raw_…    of the file; shape and HU are those of the resampled volume
+#   content  of the resampled volume, the same for the same voxels
 COLUMNS = ("case", "reason", "note", "raw_shape", "raw_spacing", "raw_orientation", "shape")
-COLUMNS += ("hu_min", "hu_median", "hu_max")
+COLUMNS += ("hu_min", "hu_median", "hu_max", "content")
 
 _EXTENT = (30, 3000)
+_SAMPLE = 1000
 _AIR_BELOW = -300
 _TISSUE_ABOVE = -300
 
 
 def raw(scan: Volume, hints: Mapping[str, str]) -> dict[str, str]:
-    """The raw columns of a scan's row, with a note where header and metadata disagree on spacing.
+    """The raw columns of a scan's row.
+
+    Notes tell where header and metadata disagree on spacing, where a header is blank, and of greys
+    of 8 bits that are no HU.
 
     Raises:
         InputError: the scan spans less than 30 mm or more than 3 m along an axis.
@@ -32,12 +38,19 @@ def raw(scan: Volume, hints: Mapping[str, str]) -> dict[str, str]:
             "which no chest does; mend the spacing"
         )
     stated = hints["spacing"]
-    agrees = not stated or _is_spacing(stated, scan.spacing)
+    notes = []
+    if stated and not _is_spacing(stated, scan.spacing):
+        notes.append(f"metadata say spacing {stated}, the header's is used")
+    if scan.blank:
+        notes.append("blank header, geometry is that of the metadata")
+    thinned = scan.array[::4, ::4, ::2]
+    if thinned.size > _SAMPLE and len(np.unique(thinned)) <= 256:
+        notes.append("no more than 256 values, so 8-bit greys and no HU")
     return {
         "raw_shape": _text(scan.array.shape),
         "raw_spacing": _text(scan.spacing),
         "raw_orientation": "".join(orientations.aff2axcodes(scan.affine)),
-        "note": "" if agrees else f"metadata say spacing {stated}; the header's is used",
+        "note": "; ".join(notes),
     }
 
 
@@ -60,6 +73,7 @@ def resampled(volume: Volume) -> dict[str, str]:
         "hu_min": f"{low:.0f}",
         "hu_median": f"{median:.0f}",
         "hu_max": f"{high:.0f}",
+        "content": hashlib.blake2b(np.ascontiguousarray(volume.array), digest_size=8).hexdigest(),
     }
 
 

@@ -41,10 +41,12 @@ class Volume:
 
     array: (I, J, K); HU as int16 or float32, masks of an integer type
     affine: (4, 4) float64, voxel index → RAS mm; may be oblique or left-handed
+    blank: the file has a header, which says nothing of its geometry
     """
 
     array: np.ndarray
     affine: np.ndarray
+    blank: bool = False
 
     @property
     def spacing(self) -> np.ndarray:
@@ -81,11 +83,12 @@ def read(path: Path, hints: Mapping[str, str]) -> Volume:
     else:
         raise InputError(f"{path}: unknown format; convert it to .nii.gz")
     _check_shape(path, array)
+    blank = affine is None and path.is_file() and path.suffix.lower() != ".npz"
     if affine is None:
         affine = _hinted_affine(path, hints)
         array = _rescaled(path, array, hints)
     _check_affine(path, affine)
-    return Volume(_compact(path, array), affine)
+    return Volume(_compact(path, array), affine, blank)
 
 
 def read_mask(path: Path, like: Volume) -> Volume:

@@ -10,14 +10,16 @@ from simcrop.cohorts import official
 from simcrop.errors import InputError
 from simcrop.formats import cases
 from simcrop.formats import sentences as sentence_table
-from simcrop.prepare import sentences, splits
+from simcrop.formats.volumes import VolumeStore
+from simcrop.prepare import findings, page, sentences, splits
 
 if TYPE_CHECKING:
     pass
 
 
 def index(run: runs.Index, out: Path) -> None:
-    """Write cases.csv: every scan that the dataset lists, each with its split.
+    """Write cases.csv: every scan that the dataset lists, each with its split; and findings.csv, of
+    the published lists, where they are used.
 
     Raises:
         InputError: the raw folder is missing or holds no case.
@@ -28,15 +30,23 @@ def index(run: runs.Index, out: Path) -> None:
     table = dataset.index(Path(run.raw), run.cohort)
     if table.empty:
         raise InputError(f"{run.raw}: no case of {run.dataset} found; compare docs/data.md")
+    found = findings.of_lists({}, {})
     if run.lists:
-        table = official.applied(table, official.read(run.dataset, Path(run.lists)))
+        lists = official.read(run.dataset, Path(run.lists))
+        found = findings.of_lists(
+            {split: listed.index for split, listed in lists.items()},
+            dict(zip(table["case"], table["patient"], strict=True)),
+        )
+        table = official.applied(table, lists)
     elif getattr(dataset, "SPLITS", True):
         table = splits.assign(table, run.settings.validation, run.settings.test, run.seed)
     cases.write(table, out / "cases.csv")
+    _write(found, out / "findings.csv")
 
 
 def collect(run: runs.Collect, out: Path) -> None:
-    """Write cases.csv of the usable cases, their sentences.csv, and audit.csv of all cases.
+    """Write cases.csv of the usable cases and their sentences.csv; audit.csv of all cases, and
+    what it shows as findings.csv and audit.html.
 
     Reports without a volume stay. An empty report is a note in the audit.
 
@@ -45,7 +55,7 @@ def collect(run: runs.Collect, out: Path) -> None:
             with splits is left without test cases.
     """
     table = cases.read(run.cases)
-    shards = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in run.audits]
+    shards = [_read(path) for path in run.audits]
     audit = pd.concat(shards).set_index("case")
     scans = table["path"] != ""
     missing = table["case"][scans & ~table["case"].isin(audit.index)]
@@ -65,6 +75,9 @@ def collect(run: runs.Collect, out: Path) -> None:
     cases.write(usable, out / "cases.csv")
     sentence_table.write(_sentences(usable), out / "sentences.csv")
     _write(audit, out / "audit.csv")
+    found = pd.concat([_read(run.findings), findings.findings(table, audit)])
+    _write(found, out / "findings.csv")
+    page.write(out / "audit.html", run.cohort, table, audit, found, VolumeStore(run.volumes))
 
 
 def _check_share(run: runs.Collect, bad: pd.DataFrame, total: int) -> None:
@@ -106,6 +119,10 @@ def _sentences(table: pd.DataFrame) -> pd.DataFrame:
         for order, sentence in enumerate(sentences.split(text))
     ]
     return pd.DataFrame(rows, columns=sentence_table.COLUMNS)
+
+
+def _read(path: str) -> pd.DataFrame:
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:

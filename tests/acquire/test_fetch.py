@@ -72,7 +72,7 @@ def test_a_journal_cut_short_by_a_kill_is_read_as_far_as_it_goes(host, tmp_path)
     host.hub("ibrahimhamamci/CT-RATE", FILES)
     acquire(run(host), tmp_path)
     journal = tmp_path / "fetched.jsonl"
-    journal.write_text(journal.read_text()[:-20])
+    journal.write_text(journal.read_text(encoding="utf-8")[:-20])
     acquire(run(host), tmp_path)
     assert set(record.read(tmp_path / "record.csv")["state"]) == {"here"}
 

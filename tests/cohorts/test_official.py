@@ -115,10 +115,10 @@ def test_lists_come_from_their_repository_at_the_pinned_commit(lists, tmp_path, 
 @pytest.mark.parametrize(
     ("dataset", "sizes"),
     [
-        ("ct-rate", {"train": 46363, "test": 3009}),
+        ("ct-rate", {"train": 46363, "val": 3009, "test": 3009}),
         ("radchestct", {"train": 2286, "val": 984, "test": 360}),
-        ("cc-ccii", {"train": 2899, "test": 1243}),
-        ("luna16", {"train": 621, "test": 267}),
+        ("cc-ccii", {"train": 2899, "val": 1243, "test": 1243}),
+        ("luna16", {"train": 621, "val": 267, "test": 267}),
         ("btcv", {"train": 24, "test": 6}),
     ],
 )

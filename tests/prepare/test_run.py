@@ -71,12 +71,14 @@ class Dataset:
         table = str(out / "index/cases.csv")
         listed = str(out / "record.csv")
         record.write(pd.DataFrame(columns=record.COLUMNS), listed)
-        audits = []
+        audits, stores = [], []
         for i in range(shards):
             run = runs.Volumes(**shared, raw=str(self.folder), shard=i, cases=table, record=listed)
             volumes(run, out / f"volumes/{i}")
             audits.append(str(out / f"volumes/{i}/audit.csv"))
-        collect(runs.Collect(**shared, cases=table, audits=audits), out)
+            stores.append(str(out / f"volumes/{i}/volumes.zip"))
+        inputs = {"cases": table, "findings": str(out / "index/findings.csv")}
+        collect(runs.Collect(**shared, **inputs, audits=audits, volumes=stores), out)
         return out
 
 
@@ -284,6 +286,8 @@ def test_collect_refuses_to_go_on_without_a_shard(dataset, tmp_path):
         dataset="tiny",
         settings={"spacing": SPACING, "shards": 2},
         cases=str(out / "index/cases.csv"),
+        findings=str(out / "index/findings.csv"),
+        volumes=[str(out / "volumes/0/volumes.zip")],
         audits=[str(out / "volumes/0/audit.csv")],
     )
     with pytest.raises(InputError, match="'c1' is in no shard's audit"):
@@ -293,7 +297,7 @@ def test_collect_refuses_to_go_on_without_a_shard(dataset, tmp_path):
 def test_a_second_run_gives_the_same_bytes(dataset, tmp_path):
     first, second = (dataset.prepare(tmp_path / name) for name in ("first", "second"))
     files = [path.relative_to(first) for path in sorted(first.rglob("*")) if path.is_file()]
-    assert len(files) == 2 + 2 * 3 + 3
+    assert len(files) == 3 + 2 * 3 + 5
     for file in files:
         assert (first / file).read_bytes() == (second / file).read_bytes(), file
 

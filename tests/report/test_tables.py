@@ -37,7 +37,7 @@ def _value(frame: pd.DataFrame, **where) -> pd.Series:
 def test_rows_are_sorted_by_titles_fraction_and_metric(made, table_runs):
     order = list(table_runs["ablation"].titles)
     for name in TABLES:
-        assert (made / f"{name}.csv").read_text().splitlines()[0] == HEADER
+        assert (made / f"{name}.csv").read_text(encoding="utf-8").splitlines()[0] == HEADER
         frame = pd.read_csv(made / f"{name}.csv")
         keys = list(zip(frame["benchmark"], frame["method"], frame["fraction"], strict=True))
         assert keys == sorted(keys, key=lambda k: (order.index(k[0]), order.index(k[1]), k[2]))
@@ -57,7 +57,7 @@ def test_rows_are_sorted_by_titles_fraction_and_metric(made, table_runs):
 
 
 def test_numbers_have_six_decimals(made):
-    for line in (made / "segmentation.csv").read_text().splitlines()[1:]:
+    for line in (made / "segmentation.csv").read_text(encoding="utf-8").splitlines()[1:]:
         assert all(re.fullmatch(r"[01]\.\d{6}", number) for number in line.split(",")[4:7])
 
 
@@ -103,7 +103,11 @@ def test_methods_with_equal_predictions_get_equal_intervals(made, table_runs, tm
 
 
 def _cells(made: Path, name: str) -> tuple[list[str], list[list[str]]]:
-    lines = [line for line in (made / f"{name}.md").read_text().splitlines() if line[:1] == "|"]
+    lines = [
+        line
+        for line in (made / f"{name}.md").read_text(encoding="utf-8").splitlines()
+        if line[:1] == "|"
+    ]
     rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
     return rows[0], rows[2:]
 
@@ -166,7 +170,9 @@ def test_printed_ties_are_marked_alike_and_chance_not_at_all():
 
 def test_the_foot_states_interval_and_provenance(made):
     for suffix in ("md", "tex"):
-        text = (made / f"classification.{suffix}").read_text().replace("\\,\\%", " %")
+        text = (
+            (made / f"classification.{suffix}").read_text(encoding="utf-8").replace("\\,\\%", " %")
+        )
         assert "95 % interval of a bootstrap over test patients" in text
         assert "200 resamples" in text
         assert "Made with commit be4a256, device cpu, simcrop 0.1.0, torch 2.13.0." in text
@@ -175,7 +181,7 @@ def test_the_foot_states_interval_and_provenance(made):
 
 def test_latex_is_balanced_and_every_row_has_all_columns(made):
     for name in TABLES:
-        text = (made / f"{name}.tex").read_text()
+        text = (made / f"{name}.tex").read_text(encoding="utf-8")
         bare = re.sub(r"\\[{}&%$#_]", "", text)
         assert bare.count("{") == bare.count("}")
         for begun, ended in zip(
@@ -194,8 +200,8 @@ def test_latex_is_balanced_and_every_row_has_all_columns(made):
 
 
 def test_latex_specials_in_titles_are_escaped(made):
-    assert r"LUNA16 \& co" in (made / "classification.tex").read_text()
-    text = (made / "ablation.tex").read_text()
+    assert r"LUNA16 \& co" in (made / "classification.tex").read_text(encoding="utf-8")
+    text = (made / "ablation.tex").read_text(encoding="utf-8")
     assert r"without image\_reconstruction" in text
     assert r"K = 1 \{25\,\% of patches\}" in text
     assert escaped("a\\b ~^<$#") == (
@@ -220,9 +226,9 @@ def test_repetition_gives_identical_bytes_in_any_order_of_scores(made, table_run
 
 def test_a_table_without_runs_has_its_header(table_runs, tmp_path):
     table(table_runs["segmentation"].model_copy(update={"scores": []}), tmp_path)
-    assert (tmp_path / "segmentation.csv").read_text() == HEADER + "\n"
-    assert "No runs." in (tmp_path / "segmentation.md").read_text()
-    assert (tmp_path / "segmentation.tex").read_text().startswith("%")
+    assert (tmp_path / "segmentation.csv").read_text(encoding="utf-8") == HEADER + "\n"
+    assert "No runs." in (tmp_path / "segmentation.md").read_text(encoding="utf-8")
+    assert (tmp_path / "segmentation.tex").read_text(encoding="utf-8").startswith("%")
 
 
 def test_a_difference_is_that_of_the_means_and_its_interval_is_paired(made, table_runs, tmp_path):
@@ -246,7 +252,7 @@ def test_a_difference_is_that_of_the_means_and_its_interval_is_paired(made, tabl
 def test_a_method_is_not_ahead_of_one_with_the_same_predictions(table_runs, tmp_path):
     run = table_runs["classification"]
     paths = _copied(run, tmp_path)
-    found = [json.loads(path.read_text()) for path in paths]
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
     first, *others = dict.fromkeys(one["method"] for one in found)
     same = {
         (one["benchmark"], one["seed"]): path.with_name("predictions.csv").read_bytes()

@@ -10,6 +10,7 @@ rule prepare_index:
     output:
         settings="results/prepare/{cohort}/index/settings.yaml",
         cases="results/prepare/{cohort}/index/cases.csv",
+        findings="results/prepare/{cohort}/index/findings.csv",
     log:
         "results/prepare/{cohort}/index/log.txt",
     benchmark:
@@ -55,12 +56,21 @@ rule prepare_volumes:
 rule prepare_collect:
     input:
         cases="results/prepare/{cohort}/index/cases.csv",
+        findings="results/prepare/{cohort}/index/findings.csv",
+        volumes=lambda wc: plan.shards(CONFIG, wc.cohort, "volumes.zip"),
         audits=lambda wc: plan.shards(CONFIG, wc.cohort, "audit.csv"),
     output:
         settings="results/prepare/{cohort}/settings.yaml",
         cases="results/prepare/{cohort}/cases.csv",
         sentences="results/prepare/{cohort}/sentences.csv",
         audit="results/prepare/{cohort}/audit.csv",
+        findings="results/prepare/{cohort}/findings.csv",
+        page=report(
+            "results/prepare/{cohort}/audit.html",
+            caption="../report/audit.rst",
+            category="Audit",
+            labels={"cohort": "{cohort}"},
+        ),
     log:
         "results/prepare/{cohort}/log.txt",
     benchmark:

@@ -1,0 +1,157 @@
+"""Every fault that users of the datasets met is planted here, and found."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from simcrop.cohorts import official
+from simcrop.formats import cases
+from simcrop.prepare import audit as audits
+from simcrop.prepare import findings
+from simcrop.prepare.readers import Volume
+
+LISTS = Path(__file__).parents[2].parent / "shared/official-splits"
+
+
+def cohort(count: int = 12) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Case table and audit of a cohort without a fault."""
+    names = [f"c{i}" for i in range(count)]
+    table = pd.DataFrame({"case": names}).reindex(
+        columns=[*cases.TEXT, *cases.HINTS], fill_value=""
+    )
+    table["patient"] = table["scan"] = table["case"]
+    table["path"] = table["case"] + ".nii.gz"
+    table["split"] = ["train", "val", "test"] * (count // 3)
+    table["label:A"] = ([1.0, 1, 1, 0, 0, 0] * count)[:count]
+    table["label:B"] = ([0.0, 0, 0, 1, 1, 1] * count)[:count]
+    audit = pd.DataFrame({"case": names}).reindex(columns=[*audits.COLUMNS], fill_value="")
+    audit["raw_spacing"] = "0.7 0.7 2"
+    audit["content"] = [f"{i:016x}" for i in range(count)]
+    return table, audit
+
+
+def found(table: pd.DataFrame, audit: pd.DataFrame) -> dict[str, pd.Series]:
+    return findings.findings(table, audit).set_index("finding").to_dict("index")
+
+
+def test_a_cohort_without_a_fault_has_no_finding():
+    assert found(*cohort()) == {}
+
+
+def test_cases_set_aside_are_counted_by_the_kind_of_reason():
+    table, audit = cohort()
+    for i in (1, 2):
+        audit.loc[i, "reason"] = f"raw/c{i}.nii.gz: cannot be read (CRC {i}); fetch it again"
+    audit.loc[5, "reason"] = "lowest voxel 13, so not in HU; state slope and intercept"
+    rows = found(table, audit)
+    assert rows["set aside: cannot be read"]["cases"] == 2
+    assert rows["set aside: cannot be read"]["examples"] == "c1; c2"
+    assert rows["set aside: lowest voxel #, so not in HU"]["severity"] == "fault"
+
+
+def test_notes_are_counted_each_by_itself():
+    table, audit = cohort()
+    audit.loc[3, "note"] = "metadata say spacing 1 1 3, the header's is used; no impression"
+    audit.loc[4, "note"] = "no impression"
+    rows = found(table, audit)
+    assert rows["metadata say spacing # # #, the header's is used"]["examples"] == "c3"
+    assert rows["no impression"]["cases"] == 2
+
+
+def test_reconstructions_of_one_scan_are_told():
+    table, audit = cohort()
+    table.loc[3, ["patient", "scan"]] = "c0"
+    row = found(table, audit)["several reconstructions of one scan"]
+    assert (row["cases"], row["severity"]) == (2, "note")
+
+
+@pytest.mark.parametrize(
+    ("other", "same_patient", "told", "severity"),
+    [
+        (1, False, "the same volume in two splits", "fault"),
+        (3, False, "the same volume under two patients", "fault"),
+        (3, True, "the same volume twice", "note"),
+    ],
+)
+def test_the_same_voxels_in_two_cases_are_told(other, same_patient, told, severity):
+    table, audit = cohort()
+    audit.loc[other, "content"] = audit.loc[0, "content"]
+    if same_patient:
+        table.loc[other, "patient"] = table.loc[0, "patient"]
+    row = found(table, audit)[told]
+    assert (row["cases"], row["severity"]) == (2, severity)
+
+
+def test_a_spacing_far_from_the_others_is_told():
+    table, audit = cohort()
+    audit.loc[7, "raw_spacing"] = "0.7 0.7 20"
+    row = found(table, audit)["spacing more than 3 times above or below the median"]
+    assert row["examples"] == "c7"
+
+
+def test_equal_label_columns_are_told():
+    table, audit = cohort()
+    table["label:B"] = table["label:A"]
+    row = found(table, audit)["labels A and B are equal in every case"]
+    assert row["severity"] == "fault" and row["cases"] == (table["label:A"] == 1).sum()
+
+
+def test_a_label_without_a_positive_case_and_cases_without_labels_are_told():
+    table, audit = cohort()
+    table.loc[table["split"] == "test", "label:A"] = 0.0
+    table.loc[1, ["label:A", "label:B"]] = np.nan
+    rows = found(table, audit)
+    assert "no positive test case of A" in rows
+    assert rows["val cases without labels"]["examples"] == "c1"
+
+
+def test_lists_that_are_one_or_share_cases_or_patients_are_told():
+    lists = {"train": ["a", "b", "c"], "val": ["x", "y"], "test": ["y", "x"]}
+    rows = findings.of_lists(lists, {"c": "p", "x": "p"}).set_index("finding")
+    assert rows.loc["lists val and test are identical", "cases"] == 2
+    assert rows.loc["patients in lists train and test", "examples"] == "c"
+    assert set(rows["severity"]) == {"fault"}
+    rows = findings.of_lists({"train": ["a", "b"], "test": ["b"]}, {}).set_index("finding")
+    assert rows.loc["cases in lists train and test", "examples"] == "b"
+    assert findings.of_lists({"train": ["a"], "test": ["b"]}, {"a": "p", "b": "q"}).empty
+
+
+@pytest.mark.skipif(not LISTS.exists(), reason=f"no copy of the lists at {LISTS}")
+@pytest.mark.parametrize("dataset", ["ct-rate", "cc-ccii", "luna16"])
+def test_the_real_validation_lists_are_the_test_lists(dataset, tmp_path):
+    official.fetch(dataset, tmp_path, LISTS)
+    lists = {split: listed.index for split, listed in official.read(dataset, tmp_path).items()}
+    rows = findings.of_lists(lists, {}).set_index("finding")
+    assert list(rows.index) == ["lists val and test are identical"]
+
+
+def scan(array: np.ndarray, **values: object) -> Volume:
+    return Volume(array, np.diag([10.0, 10.0, 10.0, 1.0]), **values)
+
+
+HINTS = dict.fromkeys(cases.HINTS, "")
+
+
+def test_greys_of_8_bits_are_noted():
+    rng = np.random.default_rng(0)
+    greys = rng.integers(0, 256, (40, 40, 40)) * 5.88 - 1350
+    assert "8-bit greys" in audits.raw(scan(greys.astype(np.float32)), HINTS)["note"]
+    hu = rng.integers(-1000, 1000, (40, 40, 40)).astype(np.int16)
+    assert audits.raw(scan(hu), HINTS)["note"] == ""
+
+
+def test_a_blank_header_and_a_contradicted_spacing_are_noted():
+    hu = np.random.default_rng(0).integers(-1000, 1000, (40, 40, 40)).astype(np.int16)
+    assert "blank header" in audits.raw(scan(hu, blank=True), HINTS)["note"]
+    contradicted = audits.raw(scan(hu), {**HINTS, "spacing": "10 10 5"})
+    assert "metadata say spacing 10 10 5" in contradicted["note"]
+
+
+def test_the_content_tells_volumes_apart():
+    hu = np.random.default_rng(0).integers(-1000, 400, (8, 8, 8)).astype(np.int16)
+    other = hu.copy()
+    other[0, 0, 0] += 1
+    one, same, another = (audits.resampled(scan(a))["content"] for a in (hu, hu.copy(), other))
+    assert one == same != another
