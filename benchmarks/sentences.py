@@ -21,6 +21,7 @@ from simcrop.prepare.sentences import split
 
 Span = tuple[int, int]
 Splitter = Callable[[str], Iterable[Span]]
+Marked = tuple[str, list[Span]]
 
 MARKS = Path(__file__).parents[1] / "tests/prepare/marked_reports.csv"
 SECONDS = 2
@@ -56,46 +57,53 @@ SPLITTERS = {
 
 
 def main() -> None:
-    """Prints one line a splitter."""
+    """Prints a table for each sample, one line a splitter."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("reports", type=Path, help="CSV with the column report_text")
     with parser.parse_args().reports.open(encoding="utf-8", newline="") as file:
         reports = [row["report_text"] for row in csv.DictReader(file)]
     marked = read_marks(reports)
-    print(f"{len(marked)} reports, {sum(len(marks) for _, marks in marked)} sentences\n")
-    print("| | precision | recall | F1 | F1, words alone | reports per second |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
-    for name, make in SPLITTERS.items():
-        try:
-            splitter = make(reports)
-        except ImportError:
-            print(f"| {name} | not installed | | | | |")
-            continue
-        exact = score(splitter, marked, stripped)
-        words = score(splitter, marked, wordy)[2]
-        rate = speed(splitter, [report for report, _ in marked])
-        print(f"| {name} | {' | '.join(f'{x:.3f}' for x in (*exact, words))} | {rate:.0f} |")
+    splitters = {name: installed(make, reports) for name, make in SPLITTERS.items()}
+    for sample, pairs in marked.items():
+        count = sum(len(marks) for _, marks in pairs)
+        print(f"\nSample {sample}: {len(pairs)} reports, {count} sentences\n")
+        print("| | precision | recall | F1 | F1, words alone | reports per second |")
+        print("| --- | ---: | ---: | ---: | ---: | ---: |")
+        for name, splitter in splitters.items():
+            values = line(splitter, pairs) if splitter else "not installed | | | |"
+            print(f"| {name} | {values} |")
 
 
-def read_marks(reports: list[str]) -> list[tuple[str, list[Span]]]:
-    """The marked reports with their sentences; ends the script where `reports` are others."""
-    marked = []
+def installed(make: Callable[[list[str]], Splitter], reports: list[str]) -> Splitter | None:
+    try:
+        return make(reports)
+    except ImportError:
+        return None
+
+
+def line(splitter: Splitter, marked: list[Marked]) -> str:
+    values = (*score(splitter, marked, stripped), score(splitter, marked, wordy)[2])
+    rate = speed(splitter, [report for report, _ in marked])
+    return f"{' | '.join(f'{value:.3f}' for value in values)} | {rate:.0f}"
+
+
+def read_marks(reports: list[str]) -> dict[str, list[Marked]]:
+    """Sample → its reports and their sentences; ends the script where `reports` are others."""
+    marked: dict[str, list[Marked]] = {"hard": [], "random": []}
     with MARKS.open(newline="") as file:
         for row in csv.DictReader(file):
             number = int(row["report"])
             report = reports[number] if number < len(reports) else ""
             if hashlib.sha256(report.encode()).hexdigest() != row["sha256"]:
-                sys.exit(
-                    f"row {number} is not the report that was marked; give CT-CLIP's train.csv"
-                )
+                sys.exit(f"row {number} is not the report that was marked")
             spans = [tuple(map(int, span.split("-"))) for span in row["spans"].split()]
-            marked.append((report, spans))
+            marked[row["sample"]].append((report, spans))
     return marked
 
 
 def score(
     splitter: Splitter,
-    marked: list[tuple[str, list[Span]]],
+    marked: list[Marked],
     trim: Callable[[str, Span], Span],
 ) -> tuple[float, float, float]:
     """Precision, recall and F1 of the spans whose two ends are right after `trim`."""

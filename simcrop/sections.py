@@ -319,6 +319,9 @@ class Classification(Task):
     task: Literal["classification"]
     kind: Literal["multilabel", "multiclass", "binary"]
     fractions: dict[Share, ProbeSchedule] = Field(min_length=1)
+    unit: Literal["volume", "scan"] = Field(
+        "volume", description="that is scored; of a scan, its reconstructions are averaged"
+    )
     zero_shot: ZeroShot | None = None
     weight_decay: float = Field(1e-5, ge=0)
     clip: float = Field(1.0, gt=0)

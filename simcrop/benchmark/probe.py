@@ -41,7 +41,8 @@ def classification(run: runs.Classify, out: Path) -> None:
     kind = run.settings.kind
     parts = {name: _labelled(part, kind, run) for name, part in splits(run).items()}
     require(parts, run, "train", "test")
-    labels, truth = cases.labels(parts["test"]), _targets(parts["test"])
+    tested, merged = _tested(parts["test"], run.settings.unit)
+    labels, truth = cases.labels(tested), _targets(tested)
     encoder, arguments = load_encoder(run.weights)
     names = [case for part in parts.values() for case in part["case"]]
     shape, store = tuple(arguments["volume"]), VolumeStore(run.volumes)
@@ -58,10 +59,10 @@ def classification(run: runs.Classify, out: Path) -> None:
     records, tables = [], []
     if run.text_encoder:
         asked = [run.settings.zero_shot.sentence(label) for label in labels]
-        tested = list(parts["test"]["case"])
-        fits = scores(run.weights, run.text_encoder, store, tested, asked)
+        volumes = list(parts["test"]["case"])
+        fits = merged(scores(run.weights, run.text_encoder, store, volumes, asked))
         records.append(_record(0.0, fits, truth, labels, kind, cases=(0, len(tested))))
-        tables.append(_predictions(parts["test"], 0.0, labels, fits))
+        tables.append(_predictions(tested, 0.0, labels, fits))
     for fraction, schedule in progress(run.settings.fractions.items(), "fractions"):
         subset = fraction_of(parts["train"], fraction, run.seed)
         order = digest("probe", run.seed, fraction)
@@ -71,16 +72,35 @@ def classification(run: runs.Classify, out: Path) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(order % 2**63)
             head = fit(run, schedule, data(subset), validation, order, encode)
-        predicted = probabilities(head, test[0], kind)
-        counts = (len(subset), len(parts["test"]))
+        predicted = merged(probabilities(head, test[0], kind))
+        counts = (len(subset), len(tested))
         records.append(_record(fraction, predicted, truth, labels, kind, cases=counts))
-        tables.append(_predictions(parts["test"], fraction, labels, predicted))
+        tables.append(_predictions(tested, fraction, labels, predicted))
     undefined = [
         label
         for label, column in zip(labels, truth.T, strict=True)
         if not ((column == 0).any() and (column == 1).any())
     ]
     outcome.write(run, out, records, pd.concat(tables), undefined=undefined)
+
+
+def _tested(
+    table: pd.DataFrame, unit: str
+) -> tuple[pd.DataFrame, Callable[[np.ndarray], np.ndarray]]:
+    """The rows that are scored, and what makes their predictions of those of the volumes.
+
+    By scan, the predictions of its reconstructions are averaged, and the first gives the labels.
+    """
+    if unit == "volume":
+        return table, lambda predicted: predicted
+    scans = table["scan"].where(table["scan"] != "", table["case"])
+    group, names = pd.factorize(scans)
+    first = table[~scans.duplicated()].assign(case=names).reset_index(drop=True)
+
+    def merged(predicted: np.ndarray) -> np.ndarray:
+        return pd.DataFrame(predicted).groupby(group).mean().to_numpy(predicted.dtype)
+
+    return first, merged
 
 
 def _record(

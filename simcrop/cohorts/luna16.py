@@ -12,8 +12,8 @@ Label: Lung nodule, whether a scan has a row in annotations.csv. Splits: none of
 subsets are folds. LIDC-IDRI's patients are not named in it: each scan is its own patient.
 
 Known faults: the lung masks hold 3, 4 and 5; which of 3 and 4 is left was not seen in a primary
-source, so that it is to be checked against the geometry (x > 0 is the patient's left in LPS). The
-official lists' 26 validation cases for segmentation are test cases too, and are not used here.
+source, and the audit notes every scan in which the left lung lies to the right. The official lists'
+26 validation cases for segmentation are test cases too, and are not used here.
 """
 
 from pathlib import Path

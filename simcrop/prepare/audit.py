@@ -1,7 +1,7 @@
 """What is recorded of every scan, and what a chest CT in HU cannot be."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from nibabel import orientations
@@ -75,6 +75,22 @@ def resampled(volume: Volume) -> dict[str, str]:
         "hu_max": f"{high:.0f}",
         "content": hashlib.blake2b(np.ascontiguousarray(volume.array), digest_size=8).hexdigest(),
     }
+
+
+def swapped_sides(mask: np.ndarray, structures: Mapping[int, str]) -> Iterator[str]:
+    """Notes of paired structures whose left one lies to the right of the right one.
+
+    Args:
+        mask: (X, Y, Z) structure ids in RAS, so that x grows to the right.
+    """
+    ids = {name: number for number, name in structures.items()}
+    for name, left in ids.items():
+        right = ids.get(name.replace("left ", "right "))
+        if not name.startswith("left ") or right is None:
+            continue
+        places = [np.flatnonzero((mask == number).any(axis=(1, 2))) for number in (left, right)]
+        if all(map(len, places)) and np.mean(places[0]) > np.mean(places[1]):
+            yield f"{name} lies to the right of the right one, look at the codes of the mask"
 
 
 def _is_spacing(stated: str, spacing: np.ndarray) -> bool:

@@ -54,13 +54,13 @@ def split(text: str) -> list[tuple[str, int, int]]:
 def parse(path: Path) -> list[tuple[str, int, int]]:
     """The sentences of a text file with one report; offsets count characters of its text.
 
-    Line ends are kept as they are in the file.
+    Line ends are kept as they are in the file; a byte order mark is no part of the text.
 
     Raises:
         InputError: the file is missing, no UTF-8 text or empty.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             text = file.read()
     except OSError as error:
         raise InputError(
@@ -111,7 +111,7 @@ def _ends(sentence: str, stop: re.Match[str], rest: str) -> bool:
         return False
     if word in _SHORTENED or len(word) == 1:
         return not (continues or follower.isdigit())
-    if word[-1].isdigit() and stop.group() == ".":
+    if word[-1:].isdigit() and stop.group() == ".":
         return not (continues or (follower.isdigit() and re.fullmatch(r"\d{1,3}", word)))
     return True
 

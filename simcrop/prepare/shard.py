@@ -148,7 +148,10 @@ def _prepared(
         return volume, None, found
     mask = readers.read_mask(Path(run.raw) / case["mask"], like=scan)
     mask = resample.onto(mask, volume.array.shape, volume.affine, order=0)
-    return volume, _structures(mask.array, run.dataset, case["mask"]), found
+    ids = _structures(mask.array, run.dataset, case["mask"])
+    structures = getattr(cohorts.get(run.dataset), "STRUCTURES", {})
+    notes = [found["note"], *audit.swapped_sides(ids, structures)]
+    return volume, ids, {**found, "note": "; ".join(filter(None, notes))}
 
 
 def _structures(mask: np.ndarray, dataset: str, path: str) -> np.ndarray:

@@ -246,3 +246,25 @@ def test_with_drop_path_features_are_drawn_anew_each_time_and_not_in_eval_mode(m
     first, second = (dropped(encoder, shape, store, cases, range(4)) for _ in range(2))
     assert not torch.equal(first, second)
     assert torch.equal(features(encoder, shape, store, cases), plain)
+
+
+def test_by_scan_the_reconstructions_of_a_scan_are_averaged(make_run, case_table, tmp_path):
+    labels = [i // 2 % 2 for i in range(len(SPLITS))]
+    table = case_table(SPLITS, {"A": labels})
+    # The last six test cases are three scans of two reconstructions each.
+    table.loc[34:, "scan"] = ["s1", "s1", "s2", "s2", "", ""]
+    table["patient"] = table["scan"].where(table["scan"] != "", table["case"])
+    table.to_csv(tmp_path / "cases.csv", index=False)
+    by = {}
+    for unit in ("volume", "scan"):
+        run = make_run("binary")
+        settings = run.settings.model_copy(update={"unit": unit})
+        classification(run.model_copy(update={"settings": settings}), tmp_path / unit)
+        by[unit] = pd.read_csv(tmp_path / unit / "predictions.csv").set_index("case")
+    volumes, scans = by["volume"]["score:A"], by["scan"]["score:A"]
+    assert len(volumes) == 12 and len(scans) == 10
+    assert scans["s1"] == pytest.approx(volumes[["case34", "case35"]].mean(), abs=1e-6)
+    assert scans["s2"] == pytest.approx(volumes[["case36", "case37"]].mean(), abs=1e-6)
+    assert scans["case38"] == pytest.approx(volumes["case38"], abs=1e-6)
+    record = json.loads((tmp_path / "scan/scores.json").read_text())["records"][0]
+    assert record["test_cases"] == 10

@@ -155,3 +155,15 @@ def test_the_content_tells_volumes_apart():
     other[0, 0, 0] += 1
     one, same, another = (audits.resampled(scan(a))["content"] for a in (hu, hu.copy(), other))
     assert one == same != another
+
+
+def test_a_left_lung_on_the_right_is_noted():
+    names = {1: "left lung", 2: "right lung", 3: "trachea"}
+    mask = np.zeros((10, 4, 4), np.uint8)
+    mask[1:4], mask[6:9], mask[5] = 1, 2, 3
+    assert list(audits.swapped_sides(mask, names)) == []
+    assert list(audits.swapped_sides(mask[::-1], names)) == [
+        "left lung lies to the right of the right one, look at the codes of the mask"
+    ]
+    mask[mask == 1] = 0
+    assert list(audits.swapped_sides(mask[::-1], names)) == []

@@ -120,7 +120,8 @@ def check_spans(report: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "report", ['""', ". . .", "a", "•", '" " a " " b', "...a. ..b", '."A"."B"']
+    "report",
+    ['""', ". . .", "a", "•", '" " a " " b', "...a. ..b", '."A"."B"', "a (. B", "a? ) . \n b"],
 )
 def test_spans_cover_odd_texts_too(report):
     check_spans(report)
@@ -137,6 +138,12 @@ def test_a_file_is_parsed_with_offsets_into_its_text_as_it_stands(tmp_path):
         "- Hernia",
     ]
     assert all(text[start:end] == sentence for sentence, start, end in sentences)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    path = tmp_path / "report.txt"
+    path.write_text("Stable.", encoding="utf-8-sig")
+    assert parse(path) == [("Stable.", 0, 7)]
 
 
 @pytest.mark.parametrize(
