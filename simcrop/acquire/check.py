@@ -33,7 +33,7 @@ def _host(run: runs.Acquire, folder: Path) -> Iterator[str]:
     if host.access:
         yield f"{host.access}; {host.token} {'is' if host.has_token else 'is NOT'} set"
     listed = remote.listing(host, run.source.revision, run.source.endpoint)
-    journal = Journal(Path(f"results/acquire/{run.dataset}/fetched.jsonl"), folder)
+    journal = Journal(folder)
     left = [f for f in listed.files if not run.source.keep and host.is_volume(f.name)]
     wanted = [file for file in listed.files if file not in set(left)]
     missing = [file for file in wanted if not journal.has(file)]

@@ -94,7 +94,7 @@ def _recorded(run: runs.Acquire, raw: Path, hashed: int | None) -> list[dict[str
 
 def _fetched(run: runs.Acquire, raw: Path, out: Path) -> list[dict[str, Any]]:
     host = host_of(run)
-    journal = Journal(out / "fetched.jsonl", raw)
+    journal = Journal(raw)
     listed = remote.listing(host, run.source.revision, run.source.endpoint)
     left = [f for f in listed.files if not run.source.keep and host.is_volume(f.name)]
     wanted = [file for file in listed.files if file not in set(left)]
@@ -125,15 +125,20 @@ def _fetch_all(
     advanced: Callable[[int], None],
 ) -> None:
     def fetch(file: remote.File) -> None:
+        target = raw / file.name
         try:
-            digest = remote.download(host, file, raw / file.name, advanced)
+            if _is(file, target):
+                digest = file.checksum
+                advanced(file.bytes)
+            else:
+                digest = remote.download(host, file, target, advanced)
         except remote.Unusable:
             journal.add(file, revision, "", "unusable", [])
             return
         if remote.is_archive(file.name):
-            members = remote.unpack(raw / file.name, raw)
+            members = remote.unpack(target, raw)
             journal.add(file, revision, digest, "here", members)
-            (raw / file.name).unlink()
+            target.unlink()
         else:
             journal.add(file, revision, digest, "here", [file.name])
 
@@ -150,11 +155,13 @@ def _fetch_all(
 class Journal:
     """What has been fetched and checked so far, a line a file, so that a killed run goes on.
 
-    A file counts as there while it lies on disk with its size.
+    It lies among the raw files, since it says what they are. A file counts as there while it has
+    its size, and is what the host lists by its checksum or, where there is none, by its address.
     """
 
-    def __init__(self, path: Path, raw: Path) -> None:
-        self._path, self._raw = path, raw
+    def __init__(self, raw: Path) -> None:
+        self._path, self._raw = raw / ".fetched.jsonl", raw
+        path = self._path
         self._entries: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
         for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
@@ -170,8 +177,7 @@ class Journal:
         return (
             entry is not None
             and entry["state"] == "here"
-            and entry["url"] == file.url
-            and file.checksum in ("", entry["checksum"])
+            and (file.checksum or file.url) == entry["checksum" if file.checksum else "url"]
             and all(_size(self._raw / name) == size for name, size in entry["members"])
         )
 
@@ -221,6 +227,12 @@ def _check_room(run: runs.Acquire, raw: Path, missing: list[remote.File]) -> Non
             f"acquire.{run.dataset}: {needed / 1e9:.1f} GB are to be fetched, and {raw} has "
             f"{free / 1e9:.1f} GB left; make room, name another folder, or set keep: false"
         )
+
+
+def _is(file: remote.File, path: Path) -> bool:
+    """Whether `path` is `file` already, put there by other means than this."""
+    kind = file.checksum.partition(":")[0]
+    return bool(kind) and _size(path) == file.bytes and remote.checksum(path, kind) == file.checksum
 
 
 def _size(path: Path) -> int:

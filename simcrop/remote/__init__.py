@@ -1,7 +1,7 @@
 """The hosts of the datasets: what they hold, and files from them, whole or not at all."""
 
 from simcrop.remote.archives import is_archive, unpack
-from simcrop.remote.download import download
+from simcrop.remote.download import checksum, download
 from simcrop.remote.hosts import File, Host, Listing, Refused, Unusable, listing
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Listing",
     "Refused",
     "Unusable",
+    "checksum",
     "download",
     "is_archive",
     "listing",

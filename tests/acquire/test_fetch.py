@@ -1,5 +1,6 @@
 """A dataset from its host: fetched once, recorded, and taken up again after a stop."""
 
+import shutil
 import zipfile
 from io import BytesIO
 
@@ -68,10 +69,38 @@ def test_what_is_there_is_not_fetched_again(host, tmp_path):
     assert (tmp_path / "raw" / VOLUME).read_bytes() == FILES[VOLUME]
 
 
+def test_files_that_were_copied_there_are_checked_and_not_fetched(host, tmp_path):
+    host.hub("ibrahimhamamci/CT-RATE", FILES, lfs=0)
+    for name in FILES:
+        (tmp_path / "raw" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "raw" / name).write_bytes(FILES[name])
+    (tmp_path / "raw" / VOLUME).write_bytes(b"w" * 5000)
+    acquire(run(host), tmp_path)
+    assert [path.rpartition("/")[2] for path in host.served] == ["train_1_a_1.nii.gz"]
+    assert (tmp_path / "raw" / VOLUME).read_bytes() == FILES[VOLUME]
+
+
+def test_a_new_revision_fetches_only_what_changed(host, tmp_path):
+    host.hub("ibrahimhamamci/CT-RATE", FILES, lfs=0)
+    acquire(run(host), tmp_path)
+    before = dict(host.served)
+    for table in (host.answers, host.files):
+        for path in list(table):
+            table[path.replace(COMMIT, "f" * 40)] = table[path]
+    for answer in host.answers.values():
+        if isinstance(answer, dict):
+            answer["sha"] = "f" * 40
+    acquire(run(host), tmp_path)
+    assert host.served == before
+    shutil.rmtree(tmp_path / "raw/dataset/metadata")
+    acquire(run(host), tmp_path)
+    assert len(host.served) == len(before) + 1
+
+
 def test_a_journal_cut_short_by_a_kill_is_read_as_far_as_it_goes(host, tmp_path):
     host.hub("ibrahimhamamci/CT-RATE", FILES)
     acquire(run(host), tmp_path)
-    journal = tmp_path / "fetched.jsonl"
+    journal = tmp_path / "raw/.fetched.jsonl"
     journal.write_text(journal.read_text(encoding="utf-8")[:-20])
     acquire(run(host), tmp_path)
     assert set(record.read(tmp_path / "record.csv")["state"]) == {"here"}

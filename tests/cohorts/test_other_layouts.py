@@ -1,5 +1,6 @@
 """The layouts of RadChestCT, CC-CCII, LUNA16 and BTCV: what is made is what is then read."""
 
+import re
 import shutil
 
 import nibabel
@@ -295,3 +296,11 @@ def test_btcv_reads_the_names_of_the_official_list(copy):
 def test_btcv_without_labels_tells_which_folder_is_meant(tmp_path):
     with pytest.raises(InputError, match=r"labelsTr.*acquire\.btcv\.folder"):
         btcv.index(tmp_path, "mine")
+
+
+def test_the_documented_classes_of_radchestct_are_those_that_are_read(root):
+    text = (root / "docs/data.md").read_text(encoding="utf-8")
+    table = text.partition("| class | abnormalities |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| ([A-Z].*?) \| (.*) \|$", table, re.MULTILINE)
+    found = {name: tuple(re.findall(r"`(\w+)`", told)) for name, told in rows}
+    assert found == radchestct.LABELS

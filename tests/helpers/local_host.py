@@ -48,8 +48,7 @@ class LocalHost:
         class Handler(_Handler):
             local = host
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -121,6 +120,13 @@ class LocalHost:
         self.files[f"{root}/download/{name}"] = archive
         login = "Basic " + base64.b64encode(f"{user}:{key}".encode()).decode()
         self.tokens[f"{root}/download/{name}"] = login
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *arguments: object) -> None:
+        """Clients that are killed on purpose are no news."""
 
 
 class _Handler(BaseHTTPRequestHandler):
