@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from simcrop import remote, runs
-from simcrop.acquire.run import Journal, host_of
+from simcrop.acquire.run import Journal, host_of, sorted_out
 from simcrop.errors import InputError
 from simcrop.settings import Config
 
@@ -34,12 +34,10 @@ def _host(run: runs.Acquire, folder: Path) -> Iterator[str]:
         yield f"{host.access}; {host.token} {'is' if host.has_token else 'is NOT'} set"
     listed = remote.listing(host, run.source.revision, run.source.endpoint)
     journal = Journal(folder)
-    left = [f for f in listed.files if not run.source.keep and host.is_volume(f.name)]
-    wanted = [file for file in listed.files if file not in set(left)]
-    missing = [file for file in wanted if not journal.has(file)]
+    here, missing, left = sorted_out(run, host, listed.files, journal)
     yield f"revision: {listed.revision}"
     for state, files in (
-        ("here", [file for file in wanted if file not in set(missing)]),
+        ("here", here),
         ("missing", missing),
         ("remote, fetched when they are resampled, and dropped", left),
     ):

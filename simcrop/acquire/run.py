@@ -96,12 +96,9 @@ def _fetched(run: runs.Acquire, raw: Path, out: Path) -> list[dict[str, Any]]:
     host = host_of(run)
     journal = Journal(raw)
     listed = remote.listing(host, run.source.revision, run.source.endpoint)
-    left = [f for f in listed.files if not run.source.keep and host.is_volume(f.name)]
-    wanted = [file for file in listed.files if file not in set(left)]
-    missing = [file for file in wanted if not journal.has(file)]
+    here, missing, left = sorted_out(run, host, listed.files, journal)
     _check_room(run, raw, missing)
-    there = sum(max(file.bytes, 0) for file in wanted if file not in set(missing))
-    total = sum(max(file.bytes, 0) for file in wanted)
+    there, total = (sum(max(f.bytes, 0) for f in some) for some in (here, here + missing))
     with byte_progress(f"{run.dataset} files", total, there) as bar:
         lock = threading.Lock()
 
@@ -111,9 +108,22 @@ def _fetched(run: runs.Acquire, raw: Path, out: Path) -> list[dict[str, Any]]:
 
         _fetch_all(host, missing, listed.revision, raw, journal, advanced)
     rows = [_row(f.name, f.bytes, f.checksum, "remote", f.url, listed.revision) for f in left]
-    for file in wanted:
+    for file in here + missing:
         rows += journal.rows(file)
     return rows
+
+
+def sorted_out(
+    run: runs.Acquire, host: remote.Host, listed: list[remote.File], journal: "Journal"
+) -> tuple[list[remote.File], list[remote.File], list[remote.File]]:
+    """The listed files that are here, those to be fetched, and those that are left at the host."""
+    here, missing, left = [], [], []
+    for file in listed:
+        if not run.source.keep and host.is_volume(file.name):
+            left.append(file)
+        else:
+            (here if journal.has(file) else missing).append(file)
+    return here, missing, left
 
 
 def _fetch_all(
@@ -164,7 +174,10 @@ class Journal:
         path = self._path
         self._entries: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        # A line that a kill cut short must not run into the next one.
+        self._start = "\n" if text and not text.endswith("\n") else ""
+        for line in text.splitlines():
             try:
                 entry = json.loads(line)
             except json.JSONDecodeError:
@@ -198,7 +211,8 @@ class Journal:
             self._entries[file.name] = entry
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(entry) + "\n")
+                out.write(self._start + json.dumps(entry) + "\n")
+            self._start = ""
 
     def rows(self, file: remote.File) -> list[dict[str, Any]]:
         """The rows of the record for `file`: one, or one for each file of an archive."""

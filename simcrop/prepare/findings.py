@@ -32,7 +32,10 @@ def findings(table: pd.DataFrame, audit: pd.DataFrame) -> pd.DataFrame:
         *_scans(table),
         *_twins(table, audit),
         *_spacings(audit),
-        *_labels(table),
+        *_patients(table),
+        *_equal_labels(table),
+        *_split_labels(table),
+        *_unmasked(table),
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -82,18 +85,36 @@ def _grouped(
 
 
 def _kind(text: str) -> str:
-    """A reason without the name of the file and without its numbers."""
-    text = re.sub(r"^\S+: ", "", text).split("; ")[0]
-    text = re.sub(r"\(.*\)", "", text)
+    """A reason without what differs from file to file: its name, numbers, checksums, quotes."""
+    text = re.sub(r"^.*?: ", "", text)
+    text = re.sub(r"\(.*\)", "", text).split("; ")[0]
+    text = re.sub(r"'[^']*'|\b[0-9a-f]{32,}\b", "#", text)
     return " ".join(re.sub(r"-?\d[\d.e+-]*", "#", text).split())
 
 
 def _scans(table: pd.DataFrame) -> Iterable[tuple[object, ...]]:
     volumes = table[table["path"] != ""]
-    several = volumes.loc[volumes["scan"].ne("") & volumes["scan"].duplicated(keep=False), "case"]
-    if len(several):
-        decision = "they share scan and patient, and no split parts them"
-        yield _row("several reconstructions of one scan", "note", several.tolist(), decision)
+    several = volumes[volumes["scan"].ne("") & volumes["scan"].duplicated(keep=False)]
+    torn = several.groupby("scan")["patient"].transform("nunique") > 1
+    for told, severity, found, decision in (
+        ("one scan under two patients", "fault", torn, "kept; name one patient"),
+        (
+            "several reconstructions of one scan",
+            "note",
+            ~torn,
+            "they share scan and patient, and no split parts them",
+        ),
+    ):
+        if found.any():
+            yield _row(told, severity, several.loc[found, "case"].tolist(), decision)
+
+
+def _patients(table: pd.DataFrame) -> Iterable[tuple[object, ...]]:
+    listed = table[table["split"] != ""]
+    torn = listed.groupby("patient")["split"].transform("nunique") > 1
+    if torn.any():
+        found = listed.loc[torn, "case"].tolist()
+        yield _row("patient in two splits", "fault", found, "the case table is refused")
 
 
 def _twins(table: pd.DataFrame, audit: pd.DataFrame) -> Iterable[tuple[object, ...]]:
@@ -126,26 +147,49 @@ def _spacings(audit: pd.DataFrame) -> Iterable[tuple[object, ...]]:
         yield _row(told, "note", known.loc[far, "case"].tolist(), "kept; look at the source")
 
 
-def _labels(table: pd.DataFrame) -> Iterable[tuple[object, ...]]:
-    names = cases.labels(table)
-    values = table[[cases.LABEL + name for name in names]]
-    for one, other in itertools.combinations(names, 2):
-        first, second = values[cases.LABEL + one], values[cases.LABEL + other]
+def _equal_labels(table: pd.DataFrame) -> Iterable[tuple[object, ...]]:
+    for one, other in itertools.combinations(cases.labels(table), 2):
+        first, second = table[cases.LABEL + one], table[cases.LABEL + other]
         if first.equals(second) and (first == 1).any() and (first == 0).any():
             found = table.loc[first == 1, "case"].tolist()
             told = f"labels {one} and {other} are equal in every case"
             yield _row(told, "fault", found, "kept; one is not what its name says")
+
+
+def _split_labels(table: pd.DataFrame) -> Iterable[tuple[object, ...]]:
+    """Splits of which cases lack labels, or labels a class."""
+    names = cases.labels(table)
     for split in cases.SPLITS:
         part = table[table["split"] == split]
         if part.empty or not names:
             continue
-        rated = part[values.columns].notna().any(axis=1)
+        values = part[[cases.LABEL + name for name in names]]
+        rated = values.notna().any(axis=1)
+        if not rated.any():
+            severity = "fault" if split == "test" else "note"
+            told = f"no {split} case has labels"
+            yield _row(told, severity, part["case"].tolist(), "nothing to classify there")
+            continue
         if not rated.all():
             told = f"{split} cases without labels"
             yield _row(
                 told, "note", part.loc[~rated, "case"].tolist(), "left out where labels count"
             )
         for name in names:
-            if not (part[cases.LABEL + name] == 1).any():
-                told = f"no positive {split} case of {name}"
-                yield _row(told, "note", [], "metrics of the label are left out there")
+            for told, value in (("positive", 1), ("negative", 0)):
+                if not (values[cases.LABEL + name] == value).any():
+                    told = f"no {told} {split} case of {name}"
+                    yield _row(told, "note", [], "metrics of the label are left out there")
+
+
+def _unmasked(table: pd.DataFrame) -> Iterable[tuple[object, ...]]:
+    """The same of masks, in a cohort that has some."""
+    masked = table["mask"] != ""
+    for split in cases.SPLITS if masked.any() else ():
+        part = (table["split"] == split) & (table["path"] != "")
+        found = table.loc[part & ~masked, "case"].tolist()
+        if found and not masked[part].any():
+            severity = "fault" if split == "test" else "note"
+            yield _row(f"no {split} case has a mask", severity, found, "nothing to segment there")
+        elif found:
+            yield _row(f"{split} cases without a mask", "note", found, "left out where masks count")

@@ -10,12 +10,15 @@ import pandas as pd
 
 from simcrop import files
 from simcrop.formats import cases
+from simcrop.formats.sentences import SECTIONS
 from simcrop.formats.volumes import VolumeStore
 
 _WINDOW = (-1000, 400)
 _EDGE = 128
 _MOST = 24
 _ROWS = 2000
+_TEXT_NOTES = {"no volume", *(f"no {section}" for section in SECTIONS)}
+_SEEN = ("the same volume", "spacing")
 
 
 def write(
@@ -96,14 +99,16 @@ def _ranges(audit: pd.DataFrame) -> list[tuple[str, str, str, str]]:
 def _odd(
     audit: pd.DataFrame, findings: pd.DataFrame, store: VolumeStore
 ) -> Iterable[tuple[str, str]]:
-    """Cases to look at, and why: those in faults first, then those with a note of their volume."""
+    """Cases to look at, and why: those in faults first, then those whose volume is odd."""
     held = set(store.cases)
     odd: dict[str, str] = {}
-    for row in findings[findings["severity"] == "fault"].itertuples():
-        for case in filter(None, row.examples.split("; ")):
-            odd.setdefault(case, row.finding)
+    seen = findings["finding"].str.startswith(_SEEN)
+    for part in (findings[findings["severity"] == "fault"], findings[seen]):
+        for row in part.itertuples():
+            for case in filter(None, row.examples.split("; ")):
+                odd.setdefault(case, row.finding)
     for row in audit[audit["note"] != ""].itertuples():
-        if not row.note.startswith("no "):
+        if not _TEXT_NOTES.issuperset(row.note.split("; ")):
             odd.setdefault(row.case, row.note)
     return [(case, why) for case, why in odd.items() if case in held][:_MOST]
 

@@ -165,6 +165,8 @@ def listing(host: Host, revision: str | None = None, endpoint: str | None = None
             f"{', '.join(host.names)}: holds none of {', '.join(host.files)} at revision "
             f"{revision}; look at the revision"
         )
+    for file in kept:
+        _check_name(host, file.name)
     return Listing(revision, sorted(kept, key=lambda file: file.name))
 
 
@@ -205,9 +207,10 @@ def _zenodo(host: Host, revision: str | None, endpoint: str | None) -> tuple[str
     with host.session() as session:
         for record in host.names:
             url = f"{endpoint or 'https://zenodo.org'}/api/records/{record}"
-            for entry in _json(host, session, url)["files"]:
-                name, size, link = entry["key"], entry["size"], entry["links"]["self"]
-                files.append(File(_safe(url, name), size, _md5(entry["checksum"]), link))
+            files += [
+                File(f["key"], f["size"], _md5(f["checksum"]), f["links"]["self"])
+                for f in _json(host, session, url)["files"]
+            ]
     return ", ".join(host.names), files
 
 
@@ -218,7 +221,7 @@ def _figshare(host: Host, revision: str | None, endpoint: str | None) -> tuple[s
         answer = _json(host, session, f"{url}/versions/{revision}" if revision else url)
     return str(answer["version"]), [
         File(
-            _safe(url, entry["name"]),
+            entry["name"],
             entry["size"],
             _md5(entry.get("computed_md5") or entry.get("supplied_md5") or ""),
             entry["download_url"],
@@ -257,8 +260,10 @@ def _md5(checksum: str) -> str:
     return f"md5:{digest}" if digest else ""
 
 
-def _safe(url: str, name: str) -> str:
-    """`name`, if it stays below the folder that it is put into."""
+def _check_name(host: Host, name: str) -> None:
+    """Raise InputError if a file would be put outside of its folder."""
     if name.startswith("/") or ".." in name.split("/") or "\\" in name:
-        raise InputError(f"{url}: lists a file named '{name}', which leads elsewhere; report it")
-    return name
+        raise InputError(
+            f"{', '.join(host.names)}: lists a file named '{name}', which leads elsewhere; "
+            "nothing of it is fetched, report it to the host"
+        )

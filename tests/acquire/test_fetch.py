@@ -10,7 +10,7 @@ from local_host import COMMIT, Fault, LocalHost
 
 from simcrop import cohorts, remote, runs, sections, settings
 from simcrop.acquire import check
-from simcrop.acquire.run import acquire
+from simcrop.acquire.run import Journal, acquire, sorted_out
 from simcrop.cli import main
 from simcrop.errors import InputError
 from simcrop.formats import record
@@ -104,6 +104,9 @@ def test_a_journal_cut_short_by_a_kill_is_read_as_far_as_it_goes(host, tmp_path)
     journal.write_text(journal.read_text(encoding="utf-8")[:-20])
     acquire(run(host), tmp_path)
     assert set(record.read(tmp_path / "record.csv")["state"]) == {"here"}
+    served = dict(host.served)
+    acquire(run(host), tmp_path)
+    assert host.served == served
 
 
 def test_volumes_that_need_not_be_kept_stay_at_the_host(host, tmp_path):
@@ -209,3 +212,11 @@ def test_the_record_of_a_folder_is_read_back(tmp_path):
     (tmp_path / "record.csv").write_text("file,bytes,sha256\n")
     with pytest.raises(InputError, match="run the acquire stage again"):
         record.read(tmp_path / "record.csv")
+
+
+def test_fifty_thousand_files_are_sorted_out_in_no_time(host, tmp_path):
+    hub = cohorts.get("ct-rate").HOST
+    listed = [remote.File(f"{i}.nii.gz", 1, "", f"{host.url}/{i}") for i in range(50_000)]
+    for keep, sizes in ((True, (0, 50_000, 0)), (False, (0, 0, 50_000))):
+        parts = sorted_out(run(host, keep=keep), hub, listed, Journal(tmp_path))
+        assert tuple(map(len, parts)) == sizes

@@ -1,5 +1,6 @@
 """Every fault that users of the datasets met is planted here, and found."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,39 @@ def test_cases_set_aside_are_counted_by_the_kind_of_reason():
     assert rows["set aside: lowest voxel #, so not in HU"]["severity"] == "fault"
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "kind"),
+    [
+        (
+            "/my data/c1.nii.gz: no such file; fetch it again",
+            "/my data/c2.nii.gz: no such file; fetch it again",
+            "no such file",
+        ),
+        (
+            "a: cannot be read (at 3; 4 bytes more); fetch it again",
+            "b: cannot be read (CRC 5; ends); fetch it again",
+            "cannot be read",
+        ),
+        (
+            f"https://host/a: has checksum {'0a' * 32} twice, and {'b1' * 32} is listed; report it",
+            f"https://host/b: has checksum {'f2' * 32} twice, and {'3c' * 32} is listed; report it",
+            "has checksum # twice, and # is listed",
+        ),
+        (
+            "a: spacing '1 1' and orientation 'LPS' in the dataset's metadata; state three",
+            "b: spacing 'x' and orientation '' in the dataset's metadata; state three",
+            "spacing # and orientation # in the dataset's metadata",
+        ),
+    ],
+)
+def test_a_kind_of_reason_does_not_tell_one_file_from_another(one, other, kind):
+    table, audit = cohort()
+    audit.loc[[1, 2], "reason"] = [one, other]
+    rows = found(table, audit)
+    assert list(rows) == [f"set aside: {kind}"]
+    assert rows[f"set aside: {kind}"]["cases"] == 2
+
+
 def test_notes_are_counted_each_by_itself():
     table, audit = cohort()
     audit.loc[3, "note"] = "metadata say spacing 1 1 3, the header's is used; no impression"
@@ -65,6 +99,18 @@ def test_reconstructions_of_one_scan_are_told():
     table.loc[3, ["patient", "scan"]] = "c0"
     row = found(table, audit)["several reconstructions of one scan"]
     assert (row["cases"], row["severity"]) == (2, "note")
+    table.loc[3, "patient"] = "c3"
+    rows = found(table, audit)
+    assert list(rows) == ["one scan under two patients"]
+    assert rows["one scan under two patients"]["severity"] == "fault"
+
+
+def test_a_patient_in_two_splits_is_told():
+    table, audit = cohort()
+    table.loc[1, "patient"] = "c0"
+    table.loc[4, ["patient", "split"]] = ["c3", ""]
+    row = found(table, audit)["patient in two splits"]
+    assert (row["severity"], row["examples"]) == ("fault", "c0; c1")
 
 
 @pytest.mark.parametrize(
@@ -105,6 +151,28 @@ def test_a_label_without_a_positive_case_and_cases_without_labels_are_told():
     rows = found(table, audit)
     assert "no positive test case of A" in rows
     assert rows["val cases without labels"]["examples"] == "c1"
+    table.loc[table["split"] == "test", "label:A"] = 1.0
+    assert "no negative test case of A" in found(table, audit)
+
+
+def test_a_split_without_any_label_is_told_once_and_is_a_fault_of_the_test_cases():
+    table, audit = cohort()
+    table.loc[table["split"] != "train", ["label:A", "label:B"]] = np.nan
+    rows = found(table, audit)
+    assert {told: row["severity"] for told, row in rows.items()} == {
+        "no val case has labels": "note",
+        "no test case has labels": "fault",
+    }
+
+
+def test_test_cases_without_masks_are_told_where_others_have_some():
+    table, audit = cohort()
+    table.loc[table["split"] != "test", "mask"] = "m.nii.gz"
+    row = found(table, audit)["no test case has a mask"]
+    assert (row["cases"], row["severity"]) == (4, "fault")
+    table.loc[2, "mask"] = "m.nii.gz"
+    row = found(table, audit)["test cases without a mask"]
+    assert (row["examples"], row["severity"]) == ("c5; c8; c11", "note")
 
 
 def test_lists_that_are_one_or_share_cases_or_patients_are_told():
@@ -125,6 +193,34 @@ def test_the_real_validation_lists_are_the_test_lists(dataset, tmp_path):
     lists = {split: listed.index for split, listed in official.read(dataset, tmp_path).items()}
     rows = findings.of_lists(lists, {}).set_index("finding")
     assert list(rows.index) == ["lists val and test are identical"]
+
+
+@pytest.mark.skipif(not LISTS.exists(), reason=f"no copy of the lists at {LISTS}")
+def test_the_two_effusions_of_the_real_lists_are_equal(tmp_path):
+    official.fetch("radchestct", tmp_path, LISTS)
+    lists = official.read("radchestct", tmp_path)
+    assert findings.of_lists({split: part.index for split, part in lists.items()}, {}).empty
+    table = pd.concat([part.assign(split=split) for split, part in lists.items()])
+    table = table.rename_axis("case").reset_index()
+    named = table.columns.union([*cases.TEXT, *cases.HINTS], sort=False)
+    table = table.reindex(columns=named, fill_value="")
+    audit = table[["case"]].reindex(columns=[*audits.COLUMNS], fill_value="")
+    table["patient"] = table["case"]
+    rows = found(table, audit)
+    assert [told for told, row in rows.items() if row["severity"] == "fault"] == [
+        "labels Pericardial effusion and Pleural effusion are equal in every case"
+    ]
+
+
+@pytest.mark.skipif(not LISTS.exists(), reason=f"no copy of the lists at {LISTS}")
+def test_the_real_validation_scans_for_segmentation_are_test_scans_too():
+    entries = json.loads((LISTS / "segmentation/LUNA16/dataset_100.json").read_text())
+    lists = {
+        key: [Path(entry["image"]).name for entry in entries[key]]
+        for key in ("validation", "testing")
+    }
+    rows = findings.of_lists(lists, {}).set_index("finding")
+    assert rows.loc["cases in lists validation and testing", "cases"] == 26
 
 
 def scan(array: np.ndarray, **values: object) -> Volume:

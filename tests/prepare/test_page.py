@@ -78,6 +78,34 @@ def test_names_and_reasons_are_escaped_and_every_case_set_aside_is_there(made):
     assert "<b>c2" not in made and "<script>NaN" not in made
 
 
+def test_volumes_that_are_odd_come_after_faults_and_odd_reports_are_not_drawn(tmp_path):
+    names = [f"c{i}" for i in range(6)]
+    audit = pd.DataFrame({"case": names}).reindex(columns=[*audits.COLUMNS], fill_value="")
+    audit.loc[[0, 1, 2], "note"] = [
+        "no findings; no impression",
+        "no more than 256 values, so 8-bit greys and no HU",
+        "blank header, geometry is that of the metadata; no findings",
+    ]
+    told = [("spacing far from the median", "note", "c3"), ("two are equal", "fault", "c4; gone")]
+    found = pd.DataFrame(
+        [(name, severity, 1, examples, "kept") for name, severity, examples in told],
+        columns=findings.COLUMNS,
+    )
+    with VolumeWriter(tmp_path / "volumes.zip") as store:
+        for name in names:
+            store.add(name, np.zeros((8, 9, 7), np.int16), np.eye(4))
+    store = VolumeStore(tmp_path / "volumes.zip")
+    table = pd.DataFrame({"case": names}).reindex(
+        columns=[*cases.TEXT, *cases.HINTS], fill_value=""
+    )
+    drawn = []
+    for part in (found, found.iloc[:0]):
+        page.write(tmp_path / "a.html", "mine", table, audit, part, store)
+        text = (tmp_path / "a.html").read_text(encoding="utf-8")
+        drawn.append(re.findall(r'alt="middle slices of (\w+)"', text))
+    assert drawn == [["c4", "c3", "c1", "c2"], ["c1", "c2"]]
+
+
 def test_odd_volumes_are_drawn(made):
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)" alt="middle slices of (\w+)"', made)
     assert [case for _, case in pictures] == ["c1"]
