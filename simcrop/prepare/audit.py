@@ -45,7 +45,7 @@ def raw(scan: Volume, hints: Mapping[str, str]) -> dict[str, str]:
         notes.append("blank header, geometry is that of the metadata")
     thinned = scan.array[::4, ::4, ::2]
     if thinned.size > _SAMPLE and len(np.unique(thinned)) <= 256:
-        notes.append("no more than 256 values, so 8-bit greys and no HU")
+        notes.append("8-bit greys and no HU (no more than 256 values)")
     return {
         "raw_shape": _text(scan.array.shape),
         "raw_spacing": _text(scan.spacing),

@@ -89,7 +89,7 @@ def _kind(text: str) -> str:
     text = re.sub(r"^.*?: ", "", text)
     text = re.sub(r"\(.*\)", "", text).split("; ")[0]
     text = re.sub(r"'[^']*'|\b[0-9a-f]{32,}\b", "#", text)
-    return " ".join(re.sub(r"-?\d[\d.e+-]*", "#", text).split())
+    return " ".join(re.sub(r"(?<![\w-])-?\d[\d.e+-]*(?![\w-])", "#", text).split())
 
 
 def _scans(table: pd.DataFrame) -> Iterable[tuple[object, ...]]:

@@ -89,7 +89,9 @@ def test_notes_are_counted_each_by_itself():
     table, audit = cohort()
     audit.loc[3, "note"] = "metadata say spacing 1 1 3, the header's is used; no impression"
     audit.loc[4, "note"] = "no impression"
+    audit.loc[5, "note"] = "8-bit greys and no HU (no more than 256 values)"
     rows = found(table, audit)
+    assert rows["8-bit greys and no HU"]["examples"] == "c5"
     assert rows["metadata say spacing # # #, the header's is used"]["examples"] == "c3"
     assert rows["no impression"]["cases"] == 2
 

@@ -83,7 +83,7 @@ def test_volumes_that_are_odd_come_after_faults_and_odd_reports_are_not_drawn(tm
     audit = pd.DataFrame({"case": names}).reindex(columns=[*audits.COLUMNS], fill_value="")
     audit.loc[[0, 1, 2], "note"] = [
         "no findings; no impression",
-        "no more than 256 values, so 8-bit greys and no HU",
+        "8-bit greys and no HU (no more than 256 values)",
         "blank header, geometry is that of the metadata; no findings",
     ]
     told = [("spacing far from the median", "note", "c3"), ("two are equal", "fault", "c4; gone")]
