@@ -1,7 +1,6 @@
 """Two steps of `prepare`: index the raw layout, and collect the shards."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -12,9 +11,6 @@ from simcrop.formats import cases
 from simcrop.formats import sentences as sentence_table
 from simcrop.formats.volumes import VolumeStore
 from simcrop.prepare import findings, page, sentences, splits
-
-if TYPE_CHECKING:
-    pass
 
 
 def index(run: runs.Index, out: Path) -> None:

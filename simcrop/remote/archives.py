@@ -66,7 +66,9 @@ def _tar(archive: Path, folder: Path) -> None:
             _check(archive, entry.name)
             if not (entry.isfile() or entry.isdir()):
                 raise InputError(f"{archive}: '{entry.name}' is a link or a device; unpack by hand")
-        opened.extractall(folder, filter="data")
+        # Older Pythons lack the filter; the checks above do not lean on it.
+        known = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        opened.extractall(folder, **known)
 
 
 def _check(archive: Path, name: str) -> None:

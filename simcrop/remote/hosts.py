@@ -67,10 +67,6 @@ class Host:
         Tokens are not sent along to other hosts when this one redirects.
         """
         session = requests.Session()
-        # Without this, .netrc of the user would be sent wherever a name in it fits.
-        session.trust_env = False
-        session.proxies = requests.utils.getproxies()
-        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         session.headers["Accept-Encoding"] = "identity"
         session.headers.update(self._headers())
         session.auth = self._basic()

@@ -1,6 +1,7 @@
 """Every raw format reads into the same HU and affine, and every damaged file says what is wrong."""
 
 import gzip
+import locale
 from pathlib import Path
 
 import nibabel
@@ -113,7 +114,9 @@ def dicom(folder: Path, hu: np.ndarray, series: str = "1.2.3") -> None:
 
 def test_a_dicom_series_reads_in_hu_and_ras(tmp_path, hu):
     dicom(tmp_path, hu)
+    before = locale.getencoding()
     volume = read(tmp_path, NONE)
+    assert locale.getencoding() == before
     assert np.array_equal(volume.array, hu)
     affine = np.diag([-2.0, -3.0, 5.0, 1.0])
     affine[:3, 3] = [-10, 20, -30]
