@@ -3,7 +3,6 @@
 What a file does not say is taken from the hints of the case table, and never guessed.
 """
 
-import locale
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -197,13 +196,8 @@ def _read_dicom(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
             f"{path}: holds {len(series)} DICOM series ({', '.join(series)}); leave one in it"
         )
     names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(path), series[0])
-    # The library leaves the process in the locale C, in which text files are read as ASCII.
-    before = locale.setlocale(locale.LC_ALL)
-    try:
-        with _decoding(path):
-            image = sitk.ReadImage(names)
-    finally:
-        locale.setlocale(locale.LC_ALL, before)
+    with _decoding(path):
+        image = sitk.ReadImage(names)
     return _from_sitk(path, image)
 
 

