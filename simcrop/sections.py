@@ -236,7 +236,9 @@ class Recipe(Strict):
     weight_decay: float = Field(0.05, ge=0)
     betas: tuple[float, float] = (0.9, 0.95)
     clip: float | None = Field(None, gt=0, description="largest gradient norm")
-    precision: Literal["no", "bf16"] = "no"
+    precision: Literal["no", "bf16"] = Field(
+        "no", description="bf16 is mixed precision; float32 all the same on CPUs without AVX-512"
+    )
     crop: float = Field(1.0, gt=0, le=1, description="smallest share of each edge that is kept")
     flip: float = Field(0.2, ge=0, le=1, description="probability, along front-back and head-foot")
     flip_left_right: float = Field(0.0, ge=0, le=1, description="contradicts 'left' in a report")
