@@ -107,14 +107,6 @@ def test_reconstructions_of_one_scan_are_told():
     assert rows["one scan under two patients"]["severity"] == "fault"
 
 
-def test_a_patient_in_two_splits_is_told():
-    table, audit = cohort()
-    table.loc[1, "patient"] = "c0"
-    table.loc[4, ["patient", "split"]] = ["c3", ""]
-    row = found(table, audit)["patient in two splits"]
-    assert (row["severity"], row["examples"]) == ("fault", "c0; c1")
-
-
 @pytest.mark.parametrize(
     ("other", "same_patient", "told", "severity"),
     [
