@@ -61,7 +61,7 @@ class LocalHost:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def hub(self, name: str, files: dict[str, bytes], token: str = "", lfs: int = 100) -> None:
-        """A dataset of the hub; of files above `lfs` bytes the tree has SHA-256, else Git's SHA-1."""
+        """A dataset of the hub: SHA-256 of files above `lfs` bytes, Git's SHA-1 of the others."""
         tree = []
         for path, content in files.items():
             oid = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

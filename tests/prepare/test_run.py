@@ -201,6 +201,9 @@ def plant(dataset: Dataset, fault: str) -> None:
         array[:] = 0
     elif fault == "grey":
         array = (array + 1000) / 8
+    elif fault == "stored with a padding":
+        array += 1024
+        array[0] = -2000
     elif fault == "rescaled twice":
         array -= 1024
     elif fault == "blank":
@@ -218,7 +221,8 @@ def plant(dataset: Dataset, fault: str) -> None:
         ("corrupt", "CRC"),
         ("nan", "NaN"),
         ("constant", "every voxel is 0"),
-        ("grey", "lowest voxel .* not in HU"),
+        ("grey", "0 % of the voxels .* not in HU"),
+        ("stored with a padding", "0 % of the voxels .* not in HU"),
         ("rescaled twice", "intercept applied twice"),
         ("blank", "spacing is stated neither"),
         ("tiny spacing", "mend the spacing"),
