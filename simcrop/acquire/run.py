@@ -98,6 +98,7 @@ def _recorded(run: runs.Acquire, raw: Path, hashed: int | None) -> list[dict[str
 def _fetched(run: runs.Acquire, raw: Path, out: Path) -> list[dict[str, Any]]:
     host = host_of(run)
     journal = Journal(raw)
+    remote.clear(raw)
     listed = remote.listing(host, run.source.revision, run.source.endpoint)
     here, missing, left = sorted_out(run, host, listed.files, journal)
     _check_room(run, raw, missing)

@@ -12,12 +12,19 @@ from simcrop import files
 from simcrop.errors import InputError
 
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError)
+_UNPACKING = ".unpacking-"
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 def is_archive(name: str) -> bool:
     """Whether a file is unpacked after it came."""
     return name.lower().endswith((".zip", *_TAR))
+
+
+def clear(folder: Path) -> None:
+    """Remove what an unpacking that was killed has left in `folder`."""
+    for left in folder.glob(f"{_UNPACKING}*"):
+        shutil.rmtree(left)
 
 
 def unpack(archive: Path, folder: Path) -> list[str]:
@@ -31,7 +38,7 @@ def unpack(archive: Path, folder: Path) -> list[str]:
         OSError: the disk is full all the same.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-") as temporary:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_UNPACKING) as temporary:
         try:
             if zipfile.is_zipfile(archive):
                 _zip(archive, Path(temporary))

@@ -162,9 +162,11 @@ def test_an_archive_whose_unpacking_was_stopped_is_not_fetched_again(
     with pytest.raises(KeyboardInterrupt):
         acquire(kaggle, tmp_path)
     served = dict(host.served)
+    (tmp_path / "raw/.unpacking-x").mkdir()  # as a kill leaves it
     monkeypatch.setattr(remote, "unpack", unpack)
     acquire(kaggle, tmp_path)
     assert host.served == served
+    assert sorted(path.name for path in (tmp_path / "raw").iterdir()) == [".fetched.jsonl", "NCP"]
     assert record.read(tmp_path / "record.csv")["checksum"].str.startswith("sha256:").all()
 
 
@@ -280,7 +282,7 @@ def test_check_tells_what_is_there_and_missing_and_fetches_nothing(host, tmp_pat
 
     lines = list(check.check(Config()))
     text = "\n".join(lines)
-    assert "HF_TOKEN is set" in text and "hf_secret" not in text
+    assert "; HF_TOKEN set" in text and "hf_secret" not in text
     assert f"  revision: {COMMIT}" in lines
     assert "  missing: 1 files, 0.00 GB" in lines
     assert any(line.startswith("  remote, fetched when") for line in lines)
