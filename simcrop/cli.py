@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from simcrop import __version__, runs
+from simcrop import __version__, files, runs
 from simcrop.errors import InputError
 
 # Imported only when called: most runs need little of what the others import.
@@ -70,6 +70,16 @@ def main(arguments: list[str] | None = None) -> int:
             given.function(given)
     except InputError as error:
         print(f"simcrop: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in files.FULL:
+            raise
+        place = error.filename or Path.cwd()
+        print(
+            f"simcrop: {place}: no space left on the disk; make room, and start again: what is "
+            "finished stays",
+            file=sys.stderr,
+        )
         return 1
     return 0
 
@@ -153,7 +163,6 @@ def embed(given: argparse.Namespace) -> None:
     """Write the vectors of `given.scans`: scan, f0, f1 …"""
     import pandas as pd
 
-    from simcrop import files
     from simcrop.inference import Encoder
     from simcrop.progress import progress
 

@@ -197,7 +197,8 @@ def index(config: Config) -> Builder:
             dataset=config.layout(wildcards.cohort),
             seed=config.seed,
             raw=config.raw(config.dataset(wildcards.cohort)),
-            settings=config.prepare[wildcards.cohort],
+            validation=config.prepare[wildcards.cohort].validation,
+            test=config.prepare[wildcards.cohort].test,
             lists=next(iter(official_lists(config, wildcards.cohort)), None),
         )
 
@@ -205,17 +206,20 @@ def index(config: Config) -> Builder:
 
 
 def volumes(config: Config) -> Builder:
-    """Settings of `volumes`, by cohort and shard."""
+    """Settings of `volumes`, by cohort and shard; other `processes` start none of them anew."""
 
     def build(wildcards: Any, input: Any) -> str:
+        settings = config.prepare[wildcards.cohort]
         return _yaml(
             runs.Volumes,
             input,
             cohort=wildcards.cohort,
             dataset=config.layout(wildcards.cohort),
             raw=config.raw(config.dataset(wildcards.cohort)),
+            spacing=settings.spacing,
             shard=int(wildcards.shard),
-            settings=config.prepare[wildcards.cohort],
+            shards=settings.shards,
+            **({} if input is None else {"processes": settings.processes}),
         )
 
     return build
@@ -227,8 +231,7 @@ def collect(config: Config) -> Builder:
         runs.Collect,
         input,
         cohort=wildcards.cohort,
-        dataset=config.layout(wildcards.cohort),
-        settings=config.prepare[wildcards.cohort],
+        max_set_aside=config.prepare[wildcards.cohort].max_set_aside,
     )
 
 

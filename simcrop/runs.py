@@ -13,7 +13,6 @@ from pydantic import Field, TypeAdapter, ValidationError
 from simcrop.errors import InputError
 from simcrop.sections import (
     Classification,
-    Cohort,
     Dataset,
     Inspection,
     Localisation,
@@ -66,7 +65,8 @@ class Index(Run):
     dataset: str
     seed: int
     raw: str
-    settings: Cohort
+    validation: float
+    test: float
     lists: str | None = None
 
 
@@ -78,8 +78,10 @@ class Volumes(Run):
     cohort: str
     dataset: str
     raw: str
+    spacing: Spacing
     shard: int
-    settings: Cohort
+    shards: int
+    processes: int = 1
     record: str
     cases: str
 
@@ -90,8 +92,7 @@ class Collect(Run):
     stage: Literal["prepare"] = "prepare"
     step: Literal["collect"] = "collect"
     cohort: str
-    dataset: str
-    settings: Cohort
+    max_set_aside: float
     cases: str
     findings: str
     audits: list[str]

@@ -31,7 +31,7 @@ def _host(run: runs.Acquire, folder: Path) -> Iterator[str]:
     host = host_of(run)
     yield f"{host.kind}: {', '.join(host.names)}"
     if host.access:
-        yield f"{host.access}; {host.token} {'is' if host.has_token else 'is NOT'} set"
+        yield f"{host.access}; {host.token} {'' if host.has_token else 'NOT '}set"
     listed = remote.listing(host, run.source.revision, run.source.endpoint)
     journal = Journal(folder)
     here, missing, left = sorted_out(run, host, listed.files, journal)

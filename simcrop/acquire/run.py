@@ -1,5 +1,6 @@
 """The stage `acquire`."""
 
+import dataclasses
 import json
 import shutil
 import tempfile
@@ -39,7 +40,7 @@ def acquire(run: runs.Acquire, out: Path) -> None:
     collect = {"synthetic": _made, "folder": _found, "host": _fetched}[run.source.source]
     table = pd.DataFrame(collect(run, raw, out), columns=record.COLUMNS)
     record.write(table.sort_values("file", ignore_index=True), out / "record.csv")
-    print(f"{run.dataset}:", *summary(table), sep="\n  ")
+    print(f"{run.dataset}:", *_summary(table), sep="\n  ")
 
 
 def lists(run: runs.Lists, out: Path) -> None:
@@ -51,8 +52,10 @@ def lists(run: runs.Lists, out: Path) -> None:
         (Path(temporary) / "lists").replace(out / "lists")
 
 
-def summary(table: pd.DataFrame) -> Iterator[str]:
-    """One line a state of a record: how many files of how many bytes."""
+def _summary(table: pd.DataFrame) -> Iterator[str]:
+    """The revision, and a line a state of a record: how many files of how many bytes."""
+    for revision in filter(None, table["revision"].unique()):
+        yield f"revision: {revision}"
     for state, rows in table.groupby("state", sort=False):
         size = pd.to_numeric(rows["bytes"]).sum()
         yield f"{state}: {len(rows)} files, {size / 1e9:.2f} GB"
@@ -95,6 +98,7 @@ def _recorded(run: runs.Acquire, raw: Path, hashed: int | None) -> list[dict[str
 def _fetched(run: runs.Acquire, raw: Path, out: Path) -> list[dict[str, Any]]:
     host = host_of(run)
     journal = Journal(raw)
+    remote.clear(raw)
     listed = remote.listing(host, run.source.revision, run.source.endpoint)
     here, missing, left = sorted_out(run, host, listed.files, journal)
     _check_room(run, raw, missing)
@@ -136,14 +140,14 @@ def _fetch_all(
 ) -> None:
     def fetch(file: remote.File) -> None:
         target = raw / file.name
+        file = journal.pinned(file)
         try:
-            if _is(file, target):
-                digest = file.checksum
-                advanced(file.bytes)
+            if digest := _found_digest(file, target):
+                advanced(target.stat().st_size)
             else:
                 digest = remote.download(host, file, target, advanced)
         except remote.Unusable:
-            journal.add(file, revision, "", "unusable", [])
+            journal.add(file, revision, file.checksum, "unusable", [])
             return
         if remote.is_archive(file.name):
             members = remote.unpack(target, raw)
@@ -194,6 +198,13 @@ class Journal:
             and all(_size(self._raw / name) == size for name, size in entry["members"])
         )
 
+    def pinned(self, file: remote.File) -> remote.File:
+        """`file` with the checksum of its first fetch from this address, if its host gives none."""
+        entry = self._entries.get(file.name)
+        if file.checksum or entry is None or entry["url"] != file.url:
+            return file
+        return dataclasses.replace(file, checksum=entry["checksum"])
+
     def add(
         self, file: remote.File, revision: str, digest: str, state: str, members: list[str]
     ) -> None:
@@ -243,10 +254,17 @@ def _check_room(run: runs.Acquire, raw: Path, missing: list[remote.File]) -> Non
         )
 
 
-def _is(file: remote.File, path: Path) -> bool:
-    """Whether `path` is `file` already, put there by other means than this."""
-    kind = file.checksum.partition(":")[0]
-    return bool(kind) and _size(path) == file.bytes and remote.checksum(path, kind) == file.checksum
+def _found_digest(file: remote.File, path: Path) -> str:
+    """The checksum of `path` if it is `file` already, put there by other means or before a stop.
+
+    An archive of unknown checksum is taken as it is, since unpacking it checks what it holds.
+    """
+    if not path.is_file() or file.bytes not in (-1, path.stat().st_size):
+        return ""
+    if not file.checksum and not remote.is_archive(file.name):
+        return ""
+    found = remote.checksum(path, file.checksum.partition(":")[0] or "sha256")
+    return found if found == (file.checksum or found) else ""
 
 
 def _size(path: Path) -> int:

@@ -22,7 +22,7 @@ Known faults, and what is done here:
 - Volumes of the second version, in *_fixed, are HU already, but the metadata still give the slope
   and intercept of the first. They are stated for volumes outside *_fixed alone, and the reader
   takes them only where the header is blank. A volume of the first version with a full header and
-  no slope in it is then not in HU, which the audit sees by its lowest voxel: it is set aside.
+  no slope in it is then not in HU, which the audit sees by its lack of lung: it is set aside.
 - Head scans among them, listed in no_chest_*.txt, are left out of the table.
 
 The synthetic cohort adds synthetic/lesions.csv (case, lesion, label, side, sentence) and bit masks

@@ -6,7 +6,7 @@ Raw layout:
     subset0 … subset9/<series uid>.mhd and .raw
     seg-lungs-LUNA16/<series uid>.mhd and .zraw      (optional; without it there are no masks)
     annotations.csv        seriesuid, coordX, coordY, coordZ, diameter_mm; LPS mm
-    candidates_V2.csv      seriesuid, coordX, coordY, coordZ, class
+    candidates_V2.csv      seriesuid, coordX, coordY, coordZ, class; or in candidates_V2/
 
 Label: Lung nodule, whether a scan has a row in annotations.csv. Splits: none of its own; its ten
 subsets are folds. LIDC-IDRI's patients are not named in it: each scan is its own patient.
@@ -47,7 +47,10 @@ def index(raw: Path, cohort: str) -> pd.DataFrame:
         InputError: a CSV is missing, or a scan lies in two subsets.
     """
     annotated = set(layout.read_csv(raw / "annotations.csv", None, ["seriesuid"])["seriesuid"])
-    listed = set(layout.read_csv(raw / "candidates_V2.csv", None, ["seriesuid"])["seriesuid"])
+    candidates = raw / "candidates_V2.csv"
+    if not candidates.exists() and (inside := raw / "candidates_V2" / candidates.name).exists():
+        candidates = inside
+    listed = set(layout.read_csv(candidates, None, ["seriesuid"])["seriesuid"])
     files = [(path.stem, path.relative_to(raw).as_posix()) for path in raw.glob("subset*/*.mhd")]
     # A scan of which there is no file keeps a path that does not exist, for the audit to name.
     absent = (annotated | listed) - {uid for uid, _ in files}

@@ -9,7 +9,7 @@ from simcrop.errors import InputError
 
 #   file       relative to the raw folder
 #   bytes      empty where a host does not say
-#   checksum   "sha256:…" or "md5:…"; empty where none was made
+#   checksum   "sha256:…", "md5:…" or "git:…", that of the archive where it came in one; or empty
 #   state      here; remote: at its host, fetched when it is read; unusable: not what was listed
 #   origin     address of the file, or of its archive; empty where it was not fetched
 #   revision   of the dataset, as its host names it

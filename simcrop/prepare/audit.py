@@ -18,7 +18,9 @@ COLUMNS += ("hu_min", "hu_median", "hu_max", "content")
 
 _EXTENT = (30, 3000)
 _SAMPLE = 1000
-_AIR_BELOW = -300
+# Between air and fat, the borders left out: paddings and clipped air stand at -1024 or -1000.
+_LUNG = (-980, -400)
+_LEAST_LUNG = 0.01
 _TISSUE_ABOVE = -300
 
 
@@ -58,15 +60,19 @@ def resampled(volume: Volume) -> dict[str, str]:
     """The columns of the resampled volume in a scan's row.
 
     Raises:
-        InputError: no voxel is as low as air or too few are as high as tissue, so it is not in HU.
+        InputError: too few voxels are as dense as lung or as tissue, so it is not in HU.
     """
     low, median, upper, high = np.percentile(volume.array, [0, 50, 99, 100])
-    if low > _AIR_BELOW:
-        raise InputError(f"lowest voxel {low:.0f}, so not in HU; state slope and intercept")
     if upper < _TISSUE_ABOVE:
         raise InputError(
             f"99 % of the voxels lie below {upper:.0f}, so not in HU; "
             "was the intercept applied twice? State slope and intercept"
+        )
+    lung = np.mean((volume.array > _LUNG[0]) & (volume.array < _LUNG[1]))
+    if lung < _LEAST_LUNG:
+        raise InputError(
+            f"{100 * lung:.2g} % of the voxels lie between {_LUNG[0]} and {_LUNG[1]}, as lungs do, "
+            "so not in HU; state slope and intercept"
         )
     return {
         "shape": _text(volume.array.shape),

@@ -32,7 +32,6 @@ def findings(table: pd.DataFrame, audit: pd.DataFrame) -> pd.DataFrame:
         *_scans(table),
         *_twins(table, audit),
         *_spacings(audit),
-        *_patients(table),
         *_equal_labels(table),
         *_split_labels(table),
         *_unmasked(table),
@@ -107,14 +106,6 @@ def _scans(table: pd.DataFrame) -> Iterable[tuple[object, ...]]:
     ):
         if found.any():
             yield _row(told, severity, several.loc[found, "case"].tolist(), decision)
-
-
-def _patients(table: pd.DataFrame) -> Iterable[tuple[object, ...]]:
-    listed = table[table["split"] != ""]
-    torn = listed.groupby("patient")["split"].transform("nunique") > 1
-    if torn.any():
-        found = listed.loc[torn, "case"].tolist()
-        yield _row("patient in two splits", "fault", found, "the case table is refused")
 
 
 def _twins(table: pd.DataFrame, audit: pd.DataFrame) -> Iterable[tuple[object, ...]]:

@@ -21,6 +21,9 @@ _PICTURES = (".png", ".jpg", ".jpeg")
 # A larger one would be decompressed beside the array, and copied.
 _PIECE = 2**20
 _SITK = (".mhd", ".mha", ".nrrd")
+# DICOM's name of a slice's first corner, and how far (mm) slices may be off even distances.
+_POSITION = "0020|0032"
+_UNEVEN = 0.1
 _AXES = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
 
 
@@ -144,6 +147,9 @@ def _read_nifti(
 
     open_ = igzip.open if path.suffix.lower() == ".gz" else open
     with _decoding(path), open_(path, "rb") as stream:
+        # As it stands: reading an image mends spacings that are zero or negative, by a guess.
+        edges = nibabel.Nifti1Header.from_fileobj(stream, check=False)["pixdim"][1:4]
+        stream.seek(0)
         image = nibabel.Nifti1Image.from_stream(stream)
         proxy = image.dataobj
         array = np.empty(proxy.shape, proxy.dtype, order="F")
@@ -155,6 +161,8 @@ def _read_nifti(
         if done < len(flat):
             raise EOFError(f"ends after {done} of {len(flat)} bytes of voxels")
         stream.read()  # gzip compares its checksum only at the end
+    if image.header["sform_code"] == 0 < image.header["qform_code"] and edges.min() <= 0:
+        raise InputError(f"{path}: spacing {edges} mm; mend the header")
     stated = image.header["qform_code"] > 0 or image.header["sform_code"] > 0
     affine = None if not stated or _is_blank(image.affine) else image.affine
     replaced = affine is None and hints and (hints["slope"] or hints["intercept"])
@@ -195,10 +203,28 @@ def _read_dicom(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
         raise InputError(
             f"{path}: holds {len(series)} DICOM series ({', '.join(series)}); leave one in it"
         )
-    names = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(path), series[0])
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(path), series[0]))
+    reader.MetaDataDictionaryArrayUpdateOn()
     with _decoding(path):
-        image = sitk.ReadImage(names)
-    return _from_sitk(path, image)
+        image = reader.Execute()
+        places = [
+            [float(mm) for mm in reader.GetMetaData(number, _POSITION).split("\\")]
+            for number in range(len(reader.GetFileNames()))
+        ]
+    array, affine = _from_sitk(path, image)
+    steps = np.diff(places, axis=0)
+    if affine is None or not len(steps):
+        return array, affine
+    if np.abs(steps - steps.mean(axis=0)).max() > _UNEVEN:
+        apart = np.linalg.norm(steps, axis=1)
+        raise InputError(
+            f"{path}: slices lie {apart.min():.4g} to {apart.max():.4g} mm apart, so some are "
+            "missing or of another scan; complete the series"
+        )
+    # With a tilted gantry slices are shifted against each other, which the image leaves out.
+    affine[:3, 2] = steps.mean(axis=0) * [-1, -1, 1]
+    return array, affine
 
 
 def _read_npz(path: Path) -> np.ndarray:

@@ -35,7 +35,7 @@ def index(run: runs.Index, out: Path) -> None:
         )
         table = official.applied(table, lists)
     elif getattr(dataset, "SPLITS", True):
-        table = splits.assign(table, run.settings.validation, run.settings.test, run.seed)
+        table = splits.assign(table, run.validation, run.test, run.seed)
     cases.write(table, out / "cases.csv")
     _write(found, out / "findings.csv")
 
@@ -78,10 +78,10 @@ def collect(run: runs.Collect, out: Path) -> None:
 
 def _check_share(run: runs.Collect, bad: pd.DataFrame, total: int) -> None:
     listed = [f"  {row.case}: {row.reason}" for row in bad.head(5).itertuples()]
-    if len(bad) > run.settings.max_set_aside * total:
+    if len(bad) > run.max_set_aside * total:
         raise InputError(
             f"{run.cohort}: {len(bad)} of {total} scans are set aside, more than "
-            f"prepare.{run.cohort}.max_set_aside = {run.settings.max_set_aside} of them; mend them "
+            f"prepare.{run.cohort}.max_set_aside = {run.max_set_aside} of them; mend them "
             "or raise it. The first of them:\n" + "\n".join(listed)
         )
     print(f"{run.cohort}: {total - len(bad)} of {total} scans usable", *listed, sep="\n")

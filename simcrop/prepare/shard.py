@@ -34,16 +34,17 @@ def volumes(run: runs.Volumes, out: Path) -> None:
     Raises:
         InputError: a host refuses or cannot be reached. What is finished by then stays.
     """
-    table = cases.read(run.cases).iloc[run.shard :: run.settings.shards]
+    table = cases.read(run.cases).iloc[run.shard :: run.shards]
     rows = table[table["path"] != ""].to_dict("records")
-    folder = out / f"unfinished-{_fingerprint(run, table)}"
+    raw = record.read(run.record)
+    folder = out / f"unfinished-{_fingerprint(run, table, raw)}"
     for other in out.glob("unfinished-*"):
         if other != folder:
             shutil.rmtree(other)
     folder.mkdir(parents=True, exist_ok=True)
-    listed = _at_host(run, {row["path"] for row in rows})
+    at_host = _at_host(raw, {row["path"] for row in rows})
     tasks = [
-        _Task(run, row, folder / str(number), listed.get(row["path"]))
+        _Task(run, row, folder / str(number), at_host.get(row["path"]))
         for number, row in enumerate(rows)
     ]
     left = [task for task in tasks if not task.audit.exists()]
@@ -89,12 +90,12 @@ class _Task:
 
 def _finished(run: runs.Volumes, tasks: list[_Task]) -> Iterable[None]:
     """Carry tasks out, several at once where the settings say so."""
-    if run.settings.processes == 1:
+    if run.processes == 1:
         yield from map(_finish, tasks)
         return
     # Not forked, since libraries with threads of their own do not survive that.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(run.settings.processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(run.processes, mp_context=context) as pool:
         jobs = [pool.submit(_finish, task) for task in tasks]
         try:
             for job in as_completed(jobs):
@@ -142,7 +143,7 @@ def _prepared(
     """A case's resampled volume, its mask on the same grid if it has one, and its audit."""
     scan = readers.read(path, case)
     found = audit.raw(scan, case)
-    volume = resample.resample(scan, run.settings.spacing)
+    volume = resample.resample(scan, run.spacing)
     found |= audit.resampled(volume)
     if not case["mask"]:
         return volume, None, found
@@ -170,17 +171,17 @@ def _structures(mask: np.ndarray, dataset: str, path: str) -> np.ndarray:
     return ids
 
 
-def _fingerprint(run: runs.Volumes, table: pd.DataFrame) -> str:
+def _fingerprint(run: runs.Volumes, table: pd.DataFrame, raw: pd.DataFrame) -> str:
     """What the cases' files depend on: those of other settings are not taken up."""
-    parts = [run.yaml(), table.to_csv(index=False), files.sha256(run.record)]
+    content = raw[["file", "bytes", "checksum"]]
+    parts = [run.dataset, str(run.spacing), table.to_csv(index=False), content.to_csv(index=False)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _at_host(run: runs.Volumes, wanted: set[str]) -> dict[str, remote.File]:
+def _at_host(raw: pd.DataFrame, wanted: set[str]) -> dict[str, remote.File]:
     """Those of the wanted raw files that are still at their host."""
-    table = record.read(run.record)
-    table = table[(table["state"] == "remote") & table["file"].isin(wanted)]
+    left = raw[(raw["state"] == "remote") & raw["file"].isin(wanted)]
     return {
         row.file: remote.File(row.file, int(row.bytes or -1), row.checksum, row.origin)
-        for row in table.itertuples()
+        for row in left.itertuples()
     }

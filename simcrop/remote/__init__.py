@@ -1,6 +1,6 @@
 """The hosts of the datasets: what they hold, and files from them, whole or not at all."""
 
-from simcrop.remote.archives import is_archive, unpack
+from simcrop.remote.archives import clear, is_archive, unpack
 from simcrop.remote.download import checksum, download
 from simcrop.remote.hosts import File, Host, Listing, Refused, Unusable, listing
 
@@ -11,6 +11,7 @@ __all__ = [
     "Refused",
     "Unusable",
     "checksum",
+    "clear",
     "download",
     "is_archive",
     "listing",

@@ -8,15 +8,23 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from simcrop import files
 from simcrop.errors import InputError
 
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError)
+_UNPACKING = ".unpacking-"
 _TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 def is_archive(name: str) -> bool:
     """Whether a file is unpacked after it came."""
     return name.lower().endswith((".zip", *_TAR))
+
+
+def clear(folder: Path) -> None:
+    """Remove what an unpacking that was killed has left in `folder`."""
+    for left in folder.glob(f"{_UNPACKING}*"):
+        shutil.rmtree(left)
 
 
 def unpack(archive: Path, folder: Path) -> list[str]:
@@ -27,15 +35,18 @@ def unpack(archive: Path, folder: Path) -> list[str]:
     Raises:
         InputError: the archive is damaged or encrypted, holds links or names that lead elsewhere,
             or more than the disk has room for.
+        OSError: the disk is full all the same.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacking-") as temporary:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=_UNPACKING) as temporary:
         try:
             if zipfile.is_zipfile(archive):
                 _zip(archive, Path(temporary))
             else:
                 _tar(archive, Path(temporary))
         except (*_DAMAGED, OSError, RuntimeError) as error:
+            if isinstance(error, OSError) and error.errno in files.FULL:
+                raise
             raise InputError(
                 f"{archive}: cannot be unpacked ({error}); remove it, to fetch it again"
             ) from error
@@ -73,7 +84,7 @@ def _tar(archive: Path, folder: Path) -> None:
 
 def _check(archive: Path, name: str) -> None:
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in path.parts[0]:
+    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name.split("/")[0]:
         raise InputError(
             f"{archive}: '{name}' leads out of the folder it is unpacked into; it is not trusted, "
             "and nothing of it was unpacked"

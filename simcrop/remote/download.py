@@ -4,7 +4,6 @@ Neither huggingface_hub (from 2.0) nor pooch goes on where an earlier process st
 GB need that, so the transfer is made here.
 """
 
-import errno
 import hashlib
 import re
 import time
@@ -14,9 +13,10 @@ from pathlib import Path
 import requests
 from urllib3.exceptions import HTTPError
 
+from simcrop import files
 from simcrop.errors import InputError
 from simcrop.remote import hosts
-from simcrop.remote.hosts import File, Host, Unusable
+from simcrop.remote.hosts import File, Host, Unreachable, Unusable
 
 _CHUNK = 2**18
 _IDLE_TRIES = 6
@@ -44,7 +44,7 @@ def download(
         try:
             _complete(host, file, part, advanced)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in files.FULL:
                 raise InputError(
                     f"{part}: no space left for the {file.bytes} bytes of {file.name}; make room, "
                     "and start again: what was fetched stays"
@@ -65,9 +65,17 @@ def download(
 
 
 def checksum(path: Path, kind: str) -> str:
-    """The checksum of a file, as "<kind>:<hexadecimal>"."""
+    """The checksum of a file, as "<kind>:<hexadecimal>".
+
+    `git` is the SHA-1 by which Git, and the hub, name a file: of its size and its content.
+    """
     with path.open("rb") as stream:
-        return f"{kind}:{hashlib.file_digest(stream, kind).hexdigest()}"
+        if kind != "git":
+            return f"{kind}:{hashlib.file_digest(stream, kind).hexdigest()}"
+        digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+        while piece := stream.read(_CHUNK):
+            digest.update(piece)
+    return f"git:{digest.hexdigest()}"
 
 
 def _complete(host: Host, file: File, part: Path, advanced: Callable[[int], object]) -> None:
@@ -85,7 +93,7 @@ def _complete(host: Host, file: File, part: Path, advanced: Callable[[int], obje
             before = have
             try:
                 have, size = _more(host, session, file, part, have, size, advanced)
-            except (HTTPError, ConnectionError, TimeoutError) as error:
+            except (HTTPError, ConnectionError, TimeoutError, Unreachable) as error:
                 reason = type(error).__name__
                 have = part.stat().st_size if part.exists() else 0
             if have != size:

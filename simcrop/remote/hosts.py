@@ -30,6 +30,10 @@ class Unusable(InputError):
     """The host lists a file that it does not have, or has otherwise."""
 
 
+class Unreachable(InputError):
+    """The host does not answer."""
+
+
 @dataclass(frozen=True)
 class Host:
     """Where a dataset is kept.
@@ -85,12 +89,12 @@ class Host:
         """GET `url`.
 
         Raises:
-            Refused: 401 or 403. Unusable: 404. InputError: another error, or no answer.
+            Refused: 401 or 403. Unusable: 404. Unreachable: no answer. InputError: another error.
         """
         try:
             response = session.get(url, timeout=_TIMEOUT, **options)
         except requests.RequestException as error:
-            raise InputError(f"{url}: no answer ({type(error).__name__}); try again") from None
+            raise Unreachable(f"{url}: no answer ({type(error).__name__}); try again") from None
         if response.status_code < 400 or response.status_code == 416:
             return response
         response.close()
@@ -100,9 +104,10 @@ class Host:
         """The error that a status of 400 or more stands for."""
         if status in (401, 403):
             ask = f"set {self.token}" if self.token else "see whether the record is open"
-            if status == 403:
+            if self.token and status == 403:
                 ask += ", of an account that may read it"
-            return Refused(f"{url}: refused ({status}); {self.access or ask}, {ask}")
+            asked = ", ".join(filter(None, (self.access, ask)))
+            return Refused(f"{url}: refused ({status}); {asked}")
         if status == 404:
             return Unusable(f"{url}: not there (404); look at the revision, or report it")
         return InputError(f"{url}: the host answers {status}; try again later")
@@ -126,7 +131,7 @@ class File:
 
     name: relative, as it is kept here
     bytes: -1 where the host does not say
-    checksum: "sha256:…" or "md5:…", empty where the host gives none
+    checksum: "sha256:…", "md5:…" or "git:…" (see `download.checksum`), empty where there is none
     """
 
     name: str
@@ -189,7 +194,7 @@ def _hub(host: Host, revision: str | None, endpoint: str | None) -> tuple[str, l
         File(
             entry.path,
             entry.size,
-            f"sha256:{entry.lfs.sha256}" if entry.lfs else "",
+            f"sha256:{entry.lfs.sha256}" if entry.lfs else f"git:{entry.blob_id}",
             hf_hub_url(
                 name, entry.path, repo_type="dataset", revision=commit, endpoint=api.endpoint
             ),

@@ -1,5 +1,6 @@
 """A dataset from its host: fetched once, recorded, and taken up again after a stop."""
 
+import errno
 import shutil
 import zipfile
 from io import BytesIO
@@ -52,7 +53,7 @@ def test_ct_rate_comes_with_a_token_and_is_recorded(host, tmp_path, monkeypatch)
     row = table.loc[VOLUME]
     assert (row["state"], row["revision"], row["bytes"]) == ("here", COMMIT, "5000")
     assert row["checksum"].startswith("sha256:")
-    assert table.loc["dataset/metadata/train_metadata.csv", "checksum"].startswith("sha256:")
+    assert table.loc["dataset/metadata/train_metadata.csv", "checksum"].startswith("git:")
     assert row["date"].endswith("Z") and row["origin"].startswith(host.url)
 
 
@@ -138,6 +139,101 @@ def test_archives_are_unpacked_and_dropped(host, tmp_path, capsys):
     assert host.served == served
 
 
+@pytest.fixture
+def kaggle(host, monkeypatch):
+    """CC-CCII at Kaggle, which gives neither size nor checksum, and the run that fetches it."""
+    monkeypatch.setenv("KAGGLE_USERNAME", "user")
+    monkeypatch.setenv("KAGGLE_KEY", "key")
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("NCP/1/2/0000.png", "x")
+    host.kaggle("fakaframe082/cc-ccii", content.getvalue(), "user", "key")
+    return run(host, "cc-ccii")
+
+
+def test_an_archive_whose_unpacking_was_stopped_is_not_fetched_again(
+    host, kaggle, tmp_path, monkeypatch
+):
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+
+    unpack = remote.unpack
+    monkeypatch.setattr(remote, "unpack", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        acquire(kaggle, tmp_path)
+    served = dict(host.served)
+    (tmp_path / "raw/.unpacking-x").mkdir()  # as a kill leaves it
+    monkeypatch.setattr(remote, "unpack", unpack)
+    acquire(kaggle, tmp_path)
+    assert host.served == served
+    assert sorted(path.name for path in (tmp_path / "raw").iterdir()) == [".fetched.jsonl", "NCP"]
+    assert record.read(tmp_path / "record.csv")["checksum"].str.startswith("sha256:").all()
+
+
+def test_what_a_host_has_no_checksum_of_is_held_against_its_first_fetch(host, kaggle, tmp_path):
+    acquire(kaggle, tmp_path)
+    (tmp_path / "raw/NCP/1/2/0000.png").unlink()
+    acquire(kaggle, tmp_path)
+    assert set(record.read(tmp_path / "record.csv")["state"]) == {"here"}
+    (tmp_path / "raw/NCP/1/2/0000.png").unlink()
+    (path,) = (path for path in host.files if "/download/" in path)
+    host.files[path] += b"more"
+    for _ in range(2):
+        acquire(kaggle, tmp_path)
+        assert set(record.read(tmp_path / "record.csv")["state"]) == {"unusable"}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "status", "told"),
+    [
+        ("ct-rate", None, ("refused (401)", "accept the terms at https://huggingface.co/datasets")),
+        ("ct-rate", 403, ("refused (403)", "accept the terms at https://huggingface.co/datasets")),
+        ("cc-ccii", None, ("refused (401)", "https://www.kaggle.com/settings")),
+        ("cc-ccii", 403, ("refused (403)", "https://www.kaggle.com/settings")),
+    ],
+)
+def test_a_refusal_names_terms_and_variables_and_never_shows_the_token(
+    host, tmp_path, monkeypatch, capfd, dataset, status, told
+):
+    secrets = {"HF_TOKEN": "hf_w8Secret", "KAGGLE_USERNAME": "user", "KAGGLE_KEY": "k8Secret"}
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    token, key = ("hf_other", "other") if status is None else ("hf_w8Secret", "k8Secret")
+    host.hub("ibrahimhamamci/CT-RATE", FILES, token=token)
+    host.kaggle("fakaframe082/cc-ccii", b"", "user", key)
+    if status:
+        for path in host.files:
+            host.faults[path] = Fault(status=status)
+    (tmp_path / "settings.yaml").write_text(run(host, dataset).yaml(), encoding="utf-8")
+    assert main(["acquire", str(tmp_path / "settings.yaml")]) == 1
+    shown = "".join(capfd.readouterr())
+    variables = "HF_TOKEN" if dataset == "ct-rate" else "KAGGLE_USERNAME and KAGGLE_KEY"
+    assert f"set {variables}" in shown and all(text in shown for text in told)
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    for place in (shown, *(path.read_text(encoding="utf-8") for path in written)):
+        assert "8Secret" not in place
+
+
+def test_a_full_disk_is_a_line_that_says_what_to_do(host, tmp_path, monkeypatch, capsys):
+    host.hub("ibrahimhamamci/CT-RATE", FILES)
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "record.csv"))
+
+    monkeypatch.setattr(record, "write", full)
+    (tmp_path / "settings.yaml").write_text(run(host).yaml(), encoding="utf-8")
+    assert main(["acquire", str(tmp_path / "settings.yaml")]) == 1
+    assert f"{tmp_path / 'record.csv'}: no space left on the disk; make room" in (
+        capsys.readouterr().err
+    )
+
+
+def test_the_revision_that_came_is_told(host, tmp_path, capsys):
+    host.hub("ibrahimhamamci/CT-RATE", FILES)
+    acquire(run(host), tmp_path)
+    assert f"  revision: {COMMIT}\n" in capsys.readouterr().out
+
+
 def test_a_listed_file_that_is_not_there_is_told_and_the_rest_comes(host, tmp_path, capsys):
     host.hub("ibrahimhamamci/CT-RATE", FILES)
     host.faults[f"/datasets/ibrahimhamamci/CT-RATE/resolve/{COMMIT}/{VOLUME}"] = Fault(status=404)
@@ -186,7 +282,7 @@ def test_check_tells_what_is_there_and_missing_and_fetches_nothing(host, tmp_pat
 
     lines = list(check.check(Config()))
     text = "\n".join(lines)
-    assert "HF_TOKEN is set" in text and "hf_secret" not in text
+    assert "; HF_TOKEN set" in text and "hf_secret" not in text
     assert f"  revision: {COMMIT}" in lines
     assert "  missing: 1 files, 0.00 GB" in lines
     assert any(line.startswith("  remote, fetched when") for line in lines)

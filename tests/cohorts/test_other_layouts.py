@@ -248,6 +248,14 @@ def test_luna16_lists_scans_of_which_only_candidates_are_there(copy):
     assert set(after["mask"]) == {""}
 
 
+def test_luna16_takes_candidates_as_their_archive_unpacks(copy):
+    raw = copy("luna16")
+    before = luna16.index(raw, "mine")
+    (raw / "candidates_V2").mkdir()
+    (raw / "candidates_V2.csv").rename(raw / "candidates_V2/candidates_V2.csv")
+    assert luna16.index(raw, "mine").equals(before)
+
+
 def test_luna16_names_a_missing_csv(copy):
     raw = copy("luna16")
     (raw / "annotations.csv").unlink()

@@ -61,10 +61,11 @@ class LocalHost:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def hub(self, name: str, files: dict[str, bytes], token: str = "", lfs: int = 100) -> None:
-        """A dataset of the hub; files of more than `lfs` bytes have their SHA-256 in the tree."""
+        """A dataset of the hub: SHA-256 of files above `lfs` bytes, Git's SHA-1 of the others."""
         tree = []
         for path, content in files.items():
-            entry = {"type": "file", "oid": "0" * 40, "size": len(content), "path": path}
+            oid = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+            entry = {"type": "file", "oid": oid, "size": len(content), "path": path}
             if len(content) > lfs:
                 digest = hashlib.sha256(content).hexdigest()
                 entry["lfs"] = {"oid": digest, "size": len(content), "pointerSize": 130}

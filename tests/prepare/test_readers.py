@@ -86,8 +86,8 @@ def test_an_intercept_that_leaves_16_bits_is_not_wrapped(tmp_path):
     assert read(tmp_path / "a.nii", NONE).array.min() == -33024
 
 
-def dicom(folder: Path, hu: np.ndarray, series: str = "1.2.3") -> None:
-    """A CT series, a file a slice, in the axes of LPS."""
+def dicom(folder: Path, hu: np.ndarray, series: str = "1.2.3", tilt: float = 0) -> None:
+    """A CT series, a file a slice, in the axes of LPS; each is shifted back by `tilt` mm."""
     image = sitk.GetImageFromArray(hu.T)
     image.SetSpacing(SPACING.tolist())
     image.SetOrigin([10, -20, -30])
@@ -96,7 +96,9 @@ def dicom(folder: Path, hu: np.ndarray, series: str = "1.2.3") -> None:
     before = locale.setlocale(locale.LC_ALL)
     for number in range(image.GetDepth()):
         part = image[:, :, number]
-        position = image.TransformIndexToPhysicalPoint((0, 0, number))
+        position = np.add(
+            image.TransformIndexToPhysicalPoint((0, 0, number)), (0, number * tilt, 0)
+        )
         for tag, value in {
             "0008|0060": "CT",
             "0020|000e": series,
@@ -121,6 +123,21 @@ def test_a_dicom_series_reads_in_hu_and_ras(tmp_path, hu):
     affine = np.diag([-2.0, -3.0, 5.0, 1.0])
     affine[:3, 3] = [-10, 20, -30]
     assert np.allclose(volume.affine, affine)
+
+
+def test_the_shift_of_a_tilted_gantry_is_kept(tmp_path, hu):
+    dicom(tmp_path, hu, tilt=1.5)
+    volume = read(tmp_path, NONE)
+    assert np.array_equal(volume.array, hu)
+    # Voxel (1, 2, 3) in LPS: 10 + 2, -20 + 2 * 3 + 3 * 1.5, -30 + 3 * 5.
+    assert np.allclose(volume.affine @ [1, 2, 3, 1], [-12, 9.5, -15, 1])
+
+
+def test_a_series_that_lacks_a_slice_is_refused(tmp_path, hu):
+    dicom(tmp_path, np.concatenate([hu, hu + 1], axis=2))
+    (tmp_path / "1.2.3-5.dcm").unlink()
+    with pytest.raises(InputError, match=r"slices lie 5 to 10 mm apart, .*complete the series"):
+        read(tmp_path, NONE)
 
 
 def test_a_folder_of_two_series_is_refused_by_their_names(tmp_path, hu):
@@ -288,6 +305,28 @@ def test_an_affine_without_three_axes_is_refused(tmp_path, hu, column):
         file.write(raw.binaryblock)
     with pytest.raises(InputError, match=r"a\.nii: .*(mend the header)"):
         read(tmp_path / "a.nii", NONE)
+
+
+@pytest.mark.parametrize("edge", [0.0, -5.0])
+def test_a_spacing_that_is_zero_or_negative_is_refused_and_not_mended_by_a_guess(
+    tmp_path, hu, edge
+):
+    image = nibabel.Nifti1Image(hu, None)
+    image.header.set_qform(LAS, 1)
+    raw = bytearray(image.to_bytes())
+    raw[88:92] = np.float32(edge).tobytes()  # pixdim[3]
+    (tmp_path / "a.nii").write_bytes(raw)
+    stored = nibabel.load(tmp_path / "a.nii").header
+    assert (stored["qform_code"], stored["sform_code"]) == (1, 0)
+    with pytest.raises(InputError, match=r"a\.nii: spacing .*mend the header"):
+        read(tmp_path / "a.nii", NONE)
+    sitk.WriteImage(sitk.GetImageFromArray(hu.T), str(tmp_path / "a.mhd"))
+    text = (tmp_path / "a.mhd").read_text()
+    (tmp_path / "a.mhd").write_text(
+        text.replace("ElementSpacing = 1 1 1", "ElementSpacing = 2 3 0")
+    )
+    with pytest.raises(InputError, match=r"a\.mhd: cannot be read .*spacing"):
+        read(tmp_path / "a.mhd", NONE)
 
 
 def damaged(folder: Path, kind: str, hu: np.ndarray) -> Path:

@@ -1,5 +1,6 @@
 """A real chest CT, however it is stored, gives the same voxels."""
 
+from dataclasses import replace
 from itertools import permutations, product
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import nibabel
 import numpy as np
 import pytest
 
+from simcrop.errors import InputError
 from simcrop.formats.cases import HINTS
+from simcrop.prepare import audit
 from simcrop.prepare.readers import read
 from simcrop.prepare.resample import resample
 
@@ -59,6 +62,18 @@ def test_all_48_orientations_and_ways_of_storing_give_the_same_voxels(thinned, t
             assert np.allclose(result.affine, expected.affine, atol=1e-3)
             difference = np.abs(result.array.astype(int) - expected.array)
             assert difference.max() <= 1, (order, signs, way)
+
+
+def test_stored_values_are_no_hu_and_neither_are_those_rescaled_twice():
+    scan = read(CT, NONE)
+    volume = resample(scan, SPACING)
+    audit.resampled(volume)
+    # The CT's own padding lies at -1024 as stored, so that its lowest voxel does not tell.
+    for shift, told in ((1024, "% of the voxels lie between"), (-1024, "intercept applied twice")):
+        other = replace(volume, array=volume.array + np.int16(shift))
+        assert other.array.min() <= -1024
+        with pytest.raises(InputError, match=f"{told}.*slope and intercept"):
+            audit.resampled(other)
 
 
 def test_its_intercept_is_honoured():

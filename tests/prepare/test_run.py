@@ -60,25 +60,28 @@ class Dataset:
         assert (raw, cohort) == (self.folder, "tiny")
         return pd.DataFrame(self.rows, columns=COLUMNS)
 
-    def prepare(self, out: Path, shards: int = 2, **settings: float) -> Path:
+    def prepare(
+        self, out: Path, shards: int = 2, test: float = 0.25, max_set_aside: float = 0.01
+    ) -> Path:
         """All steps, as the workflow runs them; returns the folder of the cohort."""
-        shared = {"cohort": "tiny", "dataset": "tiny"}
-        settings = {"spacing": SPACING, "shards": shards, "test": 0.25, **settings}
-        shared["settings"] = settings
+        shared = {"cohort": "tiny", "dataset": "tiny", "raw": str(self.folder)}
         for folder in ("index", *(f"volumes/{i}" for i in range(shards))):
             (out / folder).mkdir(parents=True, exist_ok=True)
-        index(runs.Index(**shared, seed=0, raw=str(self.folder)), out / "index")
+        index(runs.Index(**shared, seed=0, validation=0.1, test=test), out / "index")
         table = str(out / "index/cases.csv")
         listed = str(out / "record.csv")
         record.write(pd.DataFrame(columns=record.COLUMNS), listed)
         audits, stores = [], []
         for i in range(shards):
-            run = runs.Volumes(**shared, raw=str(self.folder), shard=i, cases=table, record=listed)
-            volumes(run, out / f"volumes/{i}")
+            part = {"spacing": SPACING, "shard": i, "shards": shards}
+            volumes(
+                runs.Volumes(**shared, **part, cases=table, record=listed), out / f"volumes/{i}"
+            )
             audits.append(str(out / f"volumes/{i}/audit.csv"))
             stores.append(str(out / f"volumes/{i}/volumes.zip"))
         inputs = {"cases": table, "findings": str(out / "index/findings.csv")}
-        collect(runs.Collect(**shared, **inputs, audits=audits, volumes=stores), out)
+        inputs |= {"audits": audits, "volumes": stores}
+        collect(runs.Collect(cohort="tiny", max_set_aside=max_set_aside, **inputs), out)
         return out
 
 
@@ -198,6 +201,9 @@ def plant(dataset: Dataset, fault: str) -> None:
         array[:] = 0
     elif fault == "grey":
         array = (array + 1000) / 8
+    elif fault == "stored with a padding":
+        array += 1024
+        array[0] = -2000
     elif fault == "rescaled twice":
         array -= 1024
     elif fault == "blank":
@@ -215,7 +221,8 @@ def plant(dataset: Dataset, fault: str) -> None:
         ("corrupt", "CRC"),
         ("nan", "NaN"),
         ("constant", "every voxel is 0"),
-        ("grey", "lowest voxel .* not in HU"),
+        ("grey", "0 % of the voxels .* not in HU"),
+        ("stored with a padding", "0 % of the voxels .* not in HU"),
         ("rescaled twice", "intercept applied twice"),
         ("blank", "spacing is stated neither"),
         ("tiny spacing", "mend the spacing"),
@@ -283,8 +290,7 @@ def test_collect_refuses_to_go_on_without_a_shard(dataset, tmp_path):
     out = dataset.prepare(tmp_path / "out")
     run = runs.Collect(
         cohort="tiny",
-        dataset="tiny",
-        settings={"spacing": SPACING, "shards": 2},
+        max_set_aside=0.01,
         cases=str(out / "index/cases.csv"),
         findings=str(out / "index/findings.csv"),
         volumes=[str(out / "volumes/0/volumes.zip")],

@@ -44,13 +44,14 @@ class Place:
         cases.write(table, folder / "cases.csv")
 
     def run(self, **settings: object) -> None:
-        settings = {"spacing": (20, 20, 30), "shards": 1, **settings}
+        settings = {"spacing": (20, 20, 30), **settings}
         stated = runs.Volumes(
             cohort="mine",
             dataset="ct-rate",
             raw=str(self.folder / "raw"),
             shard=0,
-            settings=settings,
+            shards=1,
+            **settings,
             record=str(self.folder / "record.csv"),
             cases=str(self.folder / "cases.csv"),
         )

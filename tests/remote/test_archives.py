@@ -1,5 +1,6 @@
 """Archives are unpacked whole, or not at all, and nowhere else."""
 
+import errno
 import io
 import stat
 import tarfile
@@ -82,6 +83,29 @@ def test_a_damaged_archive_is_refused_and_nothing_is_unpacked(tmp_path, make, na
     with pytest.raises(InputError, match="cannot be unpacked"):
         unpack(archive, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_tar_of_a_folder_by_its_own_name_comes_out(tmp_path):
+    with tarfile.open(tmp_path / "a.tgz", "w:gz") as archive:
+        folder = tarfile.TarInfo(".")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+        entry = tarfile.TarInfo("./a.csv")
+        entry.size = 1
+        archive.addfile(entry, io.BytesIO(b"1"))
+    assert unpack(tmp_path / "a.tgz", tmp_path / "out") == ["a.csv"]
+
+
+def test_a_disk_that_fills_up_is_no_fault_of_the_archive(tmp_path, monkeypatch):
+    archive = zipped(tmp_path / "a.zip", {"a": b"0" * 10_000})
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
+    with pytest.raises(OSError, match="No space left"):
+        unpack(archive, tmp_path / "out")
+    assert archive.exists() and list((tmp_path / "out").iterdir()) == []
 
 
 def test_what_the_disk_has_no_room_for_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from local_host import Fault
 from simcrop.errors import InputError
 from simcrop.remote import File, Host, Refused, Unusable, download, listing
 from simcrop.remote.download import checksum
+from simcrop.remote.hosts import Unreachable
 
 ZENODO = Host("zenodo", ("1",))
 CONTENT = random.Random(0).randbytes(300_000)
@@ -178,14 +179,37 @@ def test_an_empty_file_arrives(host, tmp_path):
     assert (tmp_path / "a.bin").read_bytes() == b""
 
 
-def test_a_full_disk_is_told_and_what_came_stays(host, file, tmp_path, monkeypatch):
-    module = sys.modules["simcrop.remote.download"]
-    host.faults[PATH] = Fault(cut=100_000, times=1)
+def test_a_full_disk_is_told_and_what_came_stays(host, file, tmp_path):
+    def full(count):
+        if count < 100_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    def full(*arguments):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(module.time, "sleep", full)
+    (tmp_path / "a.bin.part").write_bytes(CONTENT[:100_000])
     with pytest.raises(InputError, match=r"a\.bin\.part: no space left .* what was fetched stays"):
-        download(ZENODO, file, tmp_path / "a.bin")
-    assert (tmp_path / "a.bin.part").read_bytes() == CONTENT[:100_000]
+        download(ZENODO, file, tmp_path / "a.bin", full)
+    came = (tmp_path / "a.bin.part").read_bytes()
+    assert 100_000 < len(came) < len(CONTENT) and CONTENT.startswith(came)
+
+
+def test_a_host_that_goes_away_in_between_is_asked_again(host, file, tmp_path, monkeypatch):
+    original, gone = Host.get, [2]
+
+    def get(*arguments, **options):
+        if gone[0]:
+            gone[0] -= 1
+            raise Unreachable("no answer")
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(Host, "get", get)
+    download(ZENODO, file, tmp_path / "a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
+    monkeypatch.setattr(Host, "get", original)
+    host.__exit__()
+    with pytest.raises(InputError, match=r"cut again and again \(Unreachable\)"):
+        download(ZENODO, file, tmp_path / "b.bin")
+
+
+def test_a_file_named_by_git_is_checked(tmp_path):
+    # Worked out with `printf hello | git hash-object --stdin`.
+    (tmp_path / "a").write_bytes(b"hello")
+    assert checksum(tmp_path / "a", "git") == "git:b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0"

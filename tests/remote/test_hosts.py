@@ -1,5 +1,7 @@
 """What each host lists, in its own protocol."""
 
+import hashlib
+
 import pytest
 from local_host import COMMIT, Fault
 
@@ -15,7 +17,9 @@ def test_the_hub_lists_wanted_files_of_one_commit_with_their_checksums(host):
     found = listing(HUB, endpoint=host.url)
     assert found.revision == COMMIT
     assert [(file.name, file.bytes) for file in found.files] == [("a/1.nii.gz", 200), ("b.csv", 1)]
-    assert [file.checksum[:7] for file in found.files] == ["sha256:", ""]
+    assert found.files[0].checksum == "sha256:" + hashlib.sha256(b"x" * 200).hexdigest()
+    # Worked out with `printf 1 | git hash-object --stdin`.
+    assert found.files[1].checksum == "git:56a6051ca2b02b04ef92d5150c9ef600403cb1de"
     assert found.files[0].url == f"{host.url}/datasets/me/data/resolve/{COMMIT}/a/1.nii.gz"
     assert [HUB.is_volume(file.name) for file in found.files] == [True, False]
     assert listing(HUB, revision=COMMIT, endpoint=host.url) == found
@@ -63,6 +67,13 @@ def test_what_the_hub_answers_is_told(host, status):
     host.faults["/api/datasets/me/data"] = Fault(status=status)
     with pytest.raises(InputError, match=r"403|500|no answer"):
         listing(HUB, endpoint=host.url)
+
+
+def test_an_open_record_that_refuses_asks_for_no_token(host):
+    host.zenodo("1", {"a.zip": b"abc"})
+    host.faults["/api/records/1"] = Fault(status=403)
+    with pytest.raises(Refused, match=r"refused \(403\); see whether the record is open$"):
+        listing(Host("zenodo", ("1",)), endpoint=host.url)
 
 
 def test_a_missing_record_is_named(host):

@@ -1,0 +1,42 @@
+"""Which settings start which jobs anew, and how many jobs a full-size configuration has."""
+
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from simcrop import plan, settings
+
+STEPS = {"index": plan.index, "volumes": plan.volumes, "collect": plan.collect}
+WILDCARDS = SimpleNamespace(cohort="btcv", shard="0")
+
+
+def triggers(raw_config, **prepare):
+    entry = raw_config["prepare"]["btcv"] | prepare
+    config = settings.load({**raw_config, "prepare": {**raw_config["prepare"], "btcv": entry}})
+    return {name: plan.trigger(step(config))(WILDCARDS) for name, step in STEPS.items()}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "again"),
+    [
+        ("processes", 4, set()),
+        ("max_set_aside", 0.5, {"collect"}),
+        ("spacing", [8, 8, 16], {"volumes"}),
+        ("shards", 3, {"volumes"}),
+        ("validation", 0.2, {"index"}),
+        ("test", 0.3, {"index"}),
+    ],
+)
+def test_a_setting_of_a_cohort_starts_only_the_steps_that_depend_on_it(
+    raw_config, key, value, again
+):
+    before, after = triggers(raw_config), triggers(raw_config, **{key: value})
+    assert {name for name in STEPS if before[name] != after[name]} == again
+
+
+def test_a_job_is_told_how_many_processes_it_may_start(raw_config):
+    raw_config["prepare"]["btcv"]["processes"] = 4
+    build = plan.volumes(settings.load(raw_config))
+    stated = yaml.safe_load(build(WILDCARDS, {"record": "r.csv", "cases": "c.csv"}))
+    assert stated["processes"] == 4
