@@ -2,12 +2,13 @@
 others for one's own files and for what comes of a run."""
 
 import argparse
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
 
 from simcrop import __version__, runs
-from simcrop.errors import InputError
+from simcrop.errors import InputError, Stopped
 from simcrop.launch import launch
 from simcrop.processes import joined
 
@@ -82,6 +83,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"simcrop: {error}", file=sys.stderr)
         return 1
+    except Stopped as stop:
+        print(f"simcrop: {stop}", file=sys.stderr)
+        return 128 + signal.SIGTERM
     return 0
 
 

@@ -7,8 +7,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from simcrop.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # The others wait while the first writes or tests; a process that dies is noticed by torchrun.
 _PATIENCE = timedelta(hours=12)
@@ -65,3 +69,26 @@ def agreed(wishes: list[bool]) -> list[bool]:
     votes = torch.tensor([*wishes, False], dtype=torch.int32)
     distributed.all_reduce(votes, distributed.ReduceOp.MAX)
     return votes[:-1].bool().tolist()
+
+
+def told(number: int) -> int:
+    """The first process's number."""
+    if size() == 1:
+        return number
+    import torch
+    from torch import distributed
+
+    heard = torch.tensor(number)
+    distributed.broadcast(heard, 0)
+    return int(heard)
+
+
+def mean(values: "Tensor") -> "Tensor":
+    """The mean of a tensor on the CPU over all processes."""
+    if size() == 1:
+        return values
+    from torch import distributed
+
+    values = values / size()
+    distributed.all_reduce(values)
+    return values
