@@ -5,9 +5,10 @@ the batch's in each of them; a mean over own elements becomes its `share`. The m
 which DistributedDataParallel takes of the gradients, is then that of the batch's loss.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, distributed
-from torch.distributed.nn.functional import all_reduce
 
 
 def gathered(rows: Tensor) -> Tensor:
@@ -16,7 +17,7 @@ def gathered(rows: Tensor) -> Tensor:
         return rows
     before, own, every = span(len(rows))
     empty = [rows.new_zeros(n, *rows.shape[1:]) for n in (before, every - before - own)]
-    return all_reduce(torch.cat([empty[0], rows, empty[1]]))
+    return _Sum.apply(torch.cat([empty[0], rows, empty[1]]))
 
 
 def share(mean: Tensor, count: int) -> Tensor:
@@ -36,6 +37,20 @@ def span(own: int) -> tuple[int, int, int]:
     counts[rank] = own
     distributed.all_reduce(counts)
     return int(counts[:rank].sum()), own, int(counts.sum())
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over processes, each of which takes part in the loss of all."""
+
+    @staticmethod
+    def forward(context: Any, rows: Tensor) -> Tensor:
+        return _Sum.backward(context, rows)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        return total
 
 
 def _several() -> bool:
