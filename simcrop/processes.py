@@ -83,12 +83,10 @@ def told(number: int) -> int:
     return int(heard)
 
 
-def mean(values: "Tensor") -> "Tensor":
-    """The mean of a tensor on the CPU over all processes."""
-    if size() == 1:
-        return values
-    from torch import distributed
+def total(values: "Tensor") -> "Tensor":
+    """The sum of a tensor on the CPU over all processes."""
+    if size() > 1:
+        from torch import distributed
 
-    values = values / size()
-    distributed.all_reduce(values)
+        distributed.all_reduce(values)
     return values

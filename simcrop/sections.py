@@ -363,6 +363,7 @@ class Segmentation(Task):
     select_on: SelectOn = "validation"
     background: bool = Field(False, description="Dice is averaged with the background's")
     intensity: float = Field(0.1, ge=0, description="largest scale and shift, with p 0.1")
+    checkpoint_minutes: float = Field(30, gt=0, description="the longest time between checkpoints")
 
 
 class Localisation(Task):

@@ -138,7 +138,8 @@ def _gradients(
         alone = len(values) + 1 < number and isinstance(model, DistributedDataParallel)
         with model.no_sync() if alone else nullcontext():
             values.append(_backward(model, text_model, batch, run))
-    return processes.mean(torch.stack(values).double().mean(dim=0).cpu()), cases
+    own = torch.stack(values).double().mean(dim=0).cpu()
+    return processes.total(own) / processes.size(), cases
 
 
 def _backward(
