@@ -2,12 +2,15 @@
 others for one's own files and for what comes of a run."""
 
 import argparse
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
 
 from simcrop import __version__, files, runs
-from simcrop.errors import InputError
+from simcrop.errors import InputError, Stopped
+from simcrop.launch import launch
+from simcrop.processes import joined
 
 # Imported only when called: most runs need little of what the others import.
 STEPS = {
@@ -33,6 +36,8 @@ STAGES = {
     "benchmark": "probe, fine-tune or localise with an encoder",
     "report": "write a table or the figures",
 }
+# The steps whose training is divided among processes.
+DIVIDED = ("encoder", "segmentation")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,6 +62,13 @@ def main(arguments: list[str] | None = None) -> int:
             nargs="?" if stage == "acquire" else None,
             help="the settings.yaml of a run of this stage",
         )
+        if stage in ("pretrain", "benchmark"):
+            command.add_argument(
+                "--processes", type=count, default=1, metavar="N", help="on each node; one a GPU"
+            )
+            command.add_argument(
+                "--nodes", type=count, default=1, metavar="M", help="of the Slurm allocation"
+            )
     _own_scans(stages)
     given = parser.parse_args(arguments)
     try:
@@ -65,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
         elif given.stage in STAGES:
             if given.settings is None:
                 parser.error("acquire: name a settings.yaml, or give --check")
-            run(given.stage, given.settings)
+            run(given.stage, given.settings, **_several(given))
         else:
             given.function(given)
     except InputError as error:
@@ -81,6 +93,9 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    except Stopped as stop:
+        print(f"simcrop: {stop}", file=sys.stderr)
+        return 128 + signal.SIGTERM
     return 0
 
 
@@ -196,13 +211,31 @@ def push(given: argparse.Namespace) -> None:
     print(hub.push(given.weights, given.repository, given.text_encoder))
 
 
-def run(stage: str, settings: Path) -> None:
+def run(stage: str, settings: Path, processes: int = 1, nodes: int = 1) -> None:
     """Carry out the run stated in `settings`; its outputs are written beside that file."""
     stated = runs.load(settings)
     if stated.stage != stage:
         raise InputError(f"{settings}: a run of stage {stated.stage}; call simcrop {stated.stage}")
+    if processes * nodes > 1:
+        if stated.step not in DIVIDED:
+            raise InputError(
+                f"{settings}: {stated.step} runs in one process; leave out --processes"
+            )
+        launch([stage, str(settings)], processes, nodes)
     module, function = STEPS[stated.step].split(":")
-    getattr(import_module(module), function)(stated, settings.parent)
+    with joined():
+        getattr(import_module(module), function)(stated, settings.parent)
+
+
+def count(text: str) -> int:
+    """A number from 1 on, as argparse reads it."""
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+def _several(given: argparse.Namespace) -> dict[str, int]:
+    return {name: vars(given)[name] for name in ("processes", "nodes") if name in given}
 
 
 if __name__ == "__main__":

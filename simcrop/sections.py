@@ -247,6 +247,7 @@ class Recipe(Strict):
     intensity_shift_probability: float = Field(0.1, ge=0, le=1)
     max_words: int = Field(512, gt=0, le=512, description="tokens of a report")
     checkpoint_epochs: int = Field(5, ge=1, description="epochs between checkpoints for resuming")
+    checkpoint_minutes: float = Field(30, gt=0, description="the longest time between them")
 
     @model_validator(mode="after")
     def _divides(self) -> "Recipe":
@@ -364,6 +365,7 @@ class Segmentation(Task):
     select_on: SelectOn = "validation"
     background: bool = Field(False, description="Dice is averaged with the background's")
     intensity: float = Field(0.1, ge=0, description="largest scale and shift, with p 0.1")
+    checkpoint_minutes: float = Field(30, gt=0, description="the longest time between checkpoints")
 
 
 class Localisation(Task):

@@ -1,28 +1,33 @@
-"""Fine-tuning of UNETR on one fraction of the cases, resumable after every validation."""
+"""Fine-tuning of UNETR on one fraction of the cases, which can be stopped at every step."""
 
 import hashlib
-import pickle
+import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from monai.inferers import SlidingWindowInferer
 from monai.losses import DiceCELoss
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from simcrop import files, runs
-from simcrop.benchmark.crops import random_crops
+from simcrop import files, processes, runs
+from simcrop.benchmark.batches import order, own_crops, read_mask
 from simcrop.benchmark.encoder import device, load_encoder
 from simcrop.benchmark.features import ahead
 from simcrop.benchmark.metrics import dice, mean
 from simcrop.benchmark.partition import digest
 from simcrop.benchmark.schedule import warmup_cosine
-from simcrop.errors import InputError
+from simcrop.checkpoints import Checkpoints
 from simcrop.formats.volumes import VolumeStore
 from simcrop.models.inputs import scale
+from simcrop.models.together import share
 from simcrop.models.unetr import UNETR
 from simcrop.models.vit import ViT
+from simcrop.monitor import Monitor
 from simcrop.progress import progress
 
 
@@ -48,17 +53,24 @@ def fine_tune(
     validation: list[str],
     volumes: VolumeStore,
     masks: VolumeStore,
-    checkpoint: Path,
+    out: Path,
 ) -> UNETR:
     """The network of the epoch that does best on validation; of the last one without validation.
+
+    Several processes divide the crops of a batch, and the cases of a validation.
 
     Args:
         run: gives schedule and settings.
         fraction: a key of `run.settings.fractions`.
         train, validation: cases.
         volumes, masks: their stores.
-        checkpoint: file that is written at every validation and that training resumes from; one
-            that was written under other settings, weights or cases is not used.
+        out: folder; checkpoints/<fraction> in it is what an interrupted training goes on from, if
+            written under the same settings, weights and cases, and tensorboard/<fraction> tells of
+            it.
+
+    Raises:
+        InputError: a mask holds an unknown structure, or the loss is no number or explodes.
+        Stopped: SIGTERM has come; the state is saved.
     """
     settings, schedule = run.settings, run.settings.fractions[fraction]
     net = network(run, digest("unetr", run.seed))
@@ -70,52 +82,53 @@ def fine_tune(
     )
     epoch_steps = -(-len(train) // settings.batch)
     steps, warmup = schedule.epochs * epoch_steps, round(settings.warmup_epochs * epoch_steps)
-    key = _key(run, fraction)
-    done, best, best_state = _resume(checkpoint, key, net, optimizer)
+    between = schedule.validate_every * epoch_steps
+    done, totals, best, best_state = 0, [], 0.0, net.state_dict()
+    place = out / "checkpoints" / f"{fraction:g}"
+    with Checkpoints(place, _key(run, fraction), settings.checkpoint_minutes) as kept:
+        if found := kept.latest():
+            done, totals, best = (found[name] for name in ("step", "totals", "best"))
+            best_state = found["best_network"]
+            net.load_state_dict(found["network"])
+            optimizer.load_state_dict(found["optimizer"])
 
-    def batch(place: tuple[int, list[str]]) -> tuple[torch.Tensor, ...]:
-        epoch, chosen = place
-        parts = [
-            random_crops(
-                volumes.read(case),
-                read_mask(masks, case, run),
-                settings,
-                digest(run.seed, fraction, epoch, case),
-            )
-            for case in chosen
-        ]
-        return tuple(map(torch.cat, zip(*parts, strict=True)))
+        def reached() -> dict[str, Any]:
+            monitor.flush()
+            trained = {"network": net.state_dict(), "optimizer": optimizer.state_dict()}
+            return {**trained, "totals": totals, "best": best, "best_network": best_state}
 
-    epochs = range(done, schedule.epochs)
-    for epoch in progress(epochs, f"fraction {fraction:g}", total=schedule.epochs, done=done):
-        order = np.random.default_rng(digest(run.seed, fraction, epoch)).permutation(train).tolist()
-        groups = [
-            (epoch, order[start : start + settings.batch])
-            for start in range(0, len(order), settings.batch)
-        ]
-        net.train()
-        for index, (image, mask) in enumerate(ahead(batch, groups)):
-            factor = warmup_cosine(epoch * epoch_steps + index, steps, warmup)
+        def batch(step: int) -> tuple[list[str], int, Tensor, Tensor]:
+            epoch, index = divmod(step, epoch_steps)
+            chosen = order(train, run, fraction, epoch)[index * settings.batch :][: settings.batch]
+            return chosen, *own_crops(chosen, run, (fraction, epoch), volumes, masks)
+
+        divided = DistributedDataParallel(net) if processes.size() > 1 else net
+        monitor = Monitor(out / "tensorboard" / f"{fraction:g}", done, totals)
+        batches = enumerate(ahead(batch, range(done, steps)), done)
+        name = f"fraction {fraction:g}"
+        for step, (chosen, count, image, mask) in progress(batches, name, steps, done):
+            net.train()
+            lr = settings.lr * warmup_cosine(step, steps, warmup)
             for group in optimizer.param_groups:
-                group["lr"] = settings.lr * factor
+                group["lr"] = lr
             optimizer.zero_grad()
-            loss(net(image.to(device())), mask.to(device())).backward()
+            value = share(loss(divided(image.to(device())), mask.to(device())), count)
+            value.backward()
+            norm = nn.utils.clip_grad_norm_(net.parameters(), math.inf).item()
+            value = (processes.total(value.detach().cpu()) / processes.size()).item()
+            monitor.check(step, value, norm, chosen, str(kept))
+            kept.reached(step, reached, planned=step % between == 0)
             optimizer.step()
-        if (epoch + 1) % schedule.validate_every == 0 or epoch + 1 == schedule.epochs:
-            score = _validate(net, run, validation, volumes, masks)
-            if score >= best:
-                best = score
-                best_state = {name: value.clone() for name, value in net.state_dict().items()}
-            state = {
-                "key": key,
-                "epoch": epoch + 1,
-                "network": net.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "best": best,
-                "best_network": best_state,
-            }
-            with files.whole(checkpoint) as temporary:
-                torch.save(state, temporary)
+
+            told = {"total": value, "lr": lr, "gradient_norm": norm}
+            monitor.write(step, told, settings.crops * len(chosen))
+            if (step + 1) % between == 0 or step + 1 == steps:
+                score = _validate(net, run, validation, volumes, masks)
+                if score >= best:
+                    best = score
+                    best_state = {name: value.clone() for name, value in net.state_dict().items()}
+        if done < steps:
+            kept.save(steps, reached())
     net.load_state_dict(best_state)
     return net
 
@@ -139,47 +152,26 @@ def predictions(
             yield from zip(chosen, logits.argmax(dim=1).to(torch.uint8).cpu().numpy(), strict=True)
 
 
-def read_mask(masks: VolumeStore, case: str, run: runs.Segment) -> np.ndarray:
-    """The mask of a case; raises InputError if it holds an id that has no name."""
-    mask = masks.read(case)
-    unknown = set(np.unique(mask).tolist()) - {0, *run.structures}
-    if unknown:
-        raise InputError(
-            f"{case}: its mask holds {min(unknown)}, which is none of the structures "
-            f"{dict(run.structures)} of cohort '{run.settings.cohort}'; mend the mask or exclude it"
-        )
-    return mask
-
-
 def _validate(
     net: UNETR, run: runs.Segment, cases: Sequence[str], volumes: VolumeStore, masks: VolumeStore
 ) -> float:
     """Mean over cases of the mean Dice over structures; 0 without cases."""
     first = 0 if run.settings.background else 1
-    values = [
-        mean(dice(predicted, read_mask(masks, case, run), max(run.structures) + 1)[first:])
-        for case, predicted in predictions(net, run, cases, volumes)
-    ]
-    score = mean(np.array(values))
+    values = torch.zeros(len(cases), dtype=torch.float64)
+    own = slice(processes.rank(), None, processes.size())
+    values[own] = torch.tensor(
+        [
+            mean(dice(predicted, read_mask(masks, case, run), max(run.structures) + 1)[first:])
+            for case, predicted in predictions(net, run, cases[own], volumes)
+        ],
+        dtype=torch.float64,
+    )
+    score = mean(processes.total(values).numpy())
     return 0.0 if np.isnan(score) else score
 
 
 def _key(run: runs.Segment, fraction: float) -> str:
     """What a checkpoint is made for: these settings, weights and cases, and this fraction."""
-    parts = [run.yaml(), files.sha256(run.weights), files.sha256(run.cases), str(fraction)]
+    settings = run.model_dump_json(exclude={"settings": {"checkpoint_minutes"}})
+    parts = [settings, files.sha256(run.weights), files.sha256(run.cases), str(fraction)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _resume(
-    checkpoint: Path, key: str, net: UNETR, optimizer: torch.optim.Optimizer
-) -> tuple[int, float, dict[str, torch.Tensor]]:
-    """Epochs done, best score and best weights; loads the state of `checkpoint` if it fits."""
-    try:
-        state = torch.load(checkpoint, map_location=device(), weights_only=True)
-    except (FileNotFoundError, RuntimeError, EOFError, pickle.UnpicklingError):
-        return 0, 0.0, net.state_dict()
-    if state.get("key") != key:
-        return 0, 0.0, net.state_dict()
-    net.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["epoch"], state["best"], state["best_network"]

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from simcrop import runs
+from simcrop import processes, runs
 from simcrop.benchmark import outcome
-from simcrop.benchmark.finetune import fine_tune, predictions, read_mask
+from simcrop.benchmark.batches import read_mask
+from simcrop.benchmark.finetune import fine_tune, predictions
 from simcrop.benchmark.metrics import defined, dice, mean
 from simcrop.benchmark.partition import fraction_of, require, splits
 from simcrop.formats.volumes import VolumeStore, VolumeWriter
@@ -21,7 +22,9 @@ def segmentation(run: runs.Segment, out: Path) -> None:
     While it runs, `checkpoints/` lets a killed run go on where it was, to the same result.
 
     Raises:
-        InputError: a split is empty, or a mask holds an unknown structure.
+        InputError: a split is empty, a mask holds an unknown structure, or the loss is no number or
+            explodes.
+        Stopped: SIGTERM has come; the state is saved.
     """
     parts = splits(run, needs="mask")
     require(parts, run, "train", "test")
@@ -32,10 +35,11 @@ def segmentation(run: runs.Segment, out: Path) -> None:
     records, tables = [], []
     for fraction in sorted(run.settings.fractions):
         subset = fraction_of(parts["train"], fraction, run.seed)
-        checkpoint = out / "checkpoints" / f"{fraction:g}.pt"
         selection = test if run.settings.select_on == "test" else parts["val"]
         cases = [list(part["case"]) for part in (subset, selection)]
-        net = fine_tune(run, fraction, *cases, volumes, masks, checkpoint)
+        net = fine_tune(run, fraction, *cases, volumes, masks, out)
+        if processes.rank() > 0:  # the first one tests
+            continue
         values = np.empty((len(test), classes))
         largest = fraction == max(run.settings.fractions)
         with VolumeWriter(out / "masks.zip") if largest else nullcontext() as store:
@@ -55,6 +59,8 @@ def segmentation(run: runs.Segment, out: Path) -> None:
         columns = {f"dice:{name}": values[:, id_] for id_, name in scored.items()}
         names = {"fraction": fraction, "case": test["case"], "patient": test["patient"]}
         tables.append(pd.DataFrame(names | columns))
+    if processes.rank() > 0:
+        return
     outcome.write(run, out, records, pd.concat(tables))
     shutil.rmtree(out / "checkpoints")
 

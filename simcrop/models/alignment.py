@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from simcrop.models.contrast import cosines, infonce
 from simcrop.models.patches import take
+from simcrop.models.together import gathered, span
 
 
 class SentenceAlignment(nn.Module):
@@ -48,6 +49,9 @@ class SentenceAlignment(nn.Module):
         self, patches: Tensor, words: Tensor, mask: Tensor, sentence: Tensor, owner: Tensor
     ) -> Tensor:
         """InfoNCE over the sentences of a batch; S of them, U of which differ.
+
+        Several processes hold the volumes of a batch together, and each all of its sentences, in
+        the volumes' order.
 
         Args:
             patches: (B, V, image_width), the visible patch tokens.
@@ -98,7 +102,7 @@ class SentenceAlignment(nn.Module):
         self, image: Tensor, text: Tensor, sentence: Tensor, owner: Tensor
     ) -> Tensor:
         """Softmax over the volumes; each that carries a sentence is a positive of it."""
-        scores = self._pooled(cosines(text, image)).T
+        scores = gathered(self._pooled(cosines(text, image))).T
         positive = torch.zeros_like(scores, dtype=torch.bool)
         positive[sentence, owner] = True
         return infonce(scores / self.temperature, positive)
@@ -107,10 +111,13 @@ class SentenceAlignment(nn.Module):
         self, image: Tensor, text: Tensor, sentence: Tensor, owner: Tensor
     ) -> Tensor:
         """Symmetric InfoNCE of sentences and the patches each has pooled from its own volume."""
-        own = image[owner]  # (S, V, width)
-        similar = cosines(text[:, None], own).squeeze(1)
+        place = owner - span(len(image))[0]
+        here = (place >= 0) & (place < len(image))
+        own = image[place[here]]  # (sentences of the volumes here, V, width)
+        similar = cosines(text[here, None], own).squeeze(1)
         best = similar.topk(self._count(image), dim=1, sorted=False).indices
-        scores = cosines(text, take(own, best).mean(dim=1)) / self.temperature
+        pooled = gathered(take(own, best).mean(dim=1))
+        scores = cosines(text, pooled) / self.temperature
         positive = sentence[:, None] == sentence
         allowed = empty = None
         if self.negatives == "report":

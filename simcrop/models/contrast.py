@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from simcrop.models.together import gathered
+
 
 class GlobalContrast(nn.Module):
     """One vector a volume against one vector a report, over the batch (CLIP, Radford et al. 2021).
@@ -23,12 +25,14 @@ class GlobalContrast(nn.Module):
     def forward(self, patches: Tensor, reports: Tensor, identity: Tensor) -> Tensor:
         """Symmetric InfoNCE; volumes with the same report are all positives of it.
 
+        Several processes hold the volumes of a batch together, and each all of its reports.
+
         Args:
             patches: (B, V, image_width), the visible patch tokens; their mean is the volume.
             reports: (B, text_width), the mean of each report's frozen word features.
             identity: (B,) long, equal for equal reports.
         """
-        image = self.image_head(patches.mean(dim=1))
+        image = gathered(self.image_head(patches.mean(dim=1)))
         scores = cosines(image, self.text_head(reports)) / self.temperature
         positive = identity[:, None] == identity
         return (infonce(scores, positive) + infonce(scores.T, positive.T)) / 2

@@ -9,6 +9,7 @@ from simcrop.models.masking import hidden_patches
 from simcrop.models.patches import patchify, put, take
 from simcrop.models.positions import Kind
 from simcrop.models.positions import positions as fixed
+from simcrop.models.together import share
 from simcrop.models.vit import EPS, Block
 
 Triple = tuple[int, int, int]
@@ -59,7 +60,7 @@ class ImageReconstruction(nn.Module):
         """
         masked = hidden_patches(visible, len(self.positions))
         target = take(patchify(volume, self.patch), masked)
-        error = (self.predict(tokens, visible) - target).square().mean()
+        error = share((self.predict(tokens, visible) - target).square().mean(), len(volume))
         if self.mean_over == "all":
             return error * (masked.shape[1] / len(self.positions))
         return error

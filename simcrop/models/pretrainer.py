@@ -64,6 +64,9 @@ class Pretrainer(nn.Module):
     def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The loss of each objective, unweighted, in the objectives' order.
 
+        Where several processes train together, each has its own rows of volumes and masked
+        reports, and all sentences and report vectors; the processes' mean is the batch's loss.
+
         Args:
             batch: `volume` (B, 1, X, Y, Z) and `visible` (B, V); for report reconstruction
                 `report_words`, `report_mask`, `report_hidden`, `report_targets`; for sentence

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from simcrop.models.fusion import Fusion, Kind
+from simcrop.models.together import share
 
 
 class ReportReconstruction(nn.Module):
@@ -55,6 +56,8 @@ class ReportReconstruction(nn.Module):
         """
         decoded = self.decoder(self.fusion(words, mask, patches), src_key_padding_mask=~mask)
         if self.mean_over == "all":
-            return F.cross_entropy(self.head(decoded).flatten(0, 1), targets.flatten())
+            loss = F.cross_entropy(self.head(decoded).flatten(0, 1), targets.flatten())
+            return share(loss, len(targets))
         scores = self.head(decoded[hidden])
-        return F.cross_entropy(scores, targets[hidden], reduction="sum") / max(len(scores), 1)
+        loss = F.cross_entropy(scores, targets[hidden], reduction="sum") / max(len(scores), 1)
+        return share(loss, len(scores))

@@ -1,7 +1,8 @@
 """The training batches: item i of `Batches` is part i of the run, whatever was drawn before it.
 
 Every random choice is a function of the seed and of the epoch, step and part alone, so that a
-resumed run needs no random state and workers may compute parts in any order.
+resumed run needs no random state, workers may compute parts in any order, and several processes
+draw the same for the whole part before each takes its rows.
 """
 
 import os
@@ -15,7 +16,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
-from simcrop import runs
+from simcrop import processes, runs
 from simcrop.errors import InputError
 from simcrop.formats.volumes import VolumeStore
 from simcrop.models.masking import random_visible, random_words
@@ -70,7 +71,11 @@ class Volumes:
 
 
 class Batches(Dataset):
-    """All parts of all batches of a run, in order: `len` is epochs x steps x accumulation."""
+    """All parts of all batches of a run, in order: `len` is epochs x steps x accumulation.
+
+    Raises:
+        InputError: a part has fewer scans than there are processes to share it.
+    """
 
     def __init__(
         self, run: runs.Encoder, cases: Sequence[str], volumes: Volumes, reports: Reports | None
@@ -79,31 +84,39 @@ class Batches(Dataset):
         self._run, self._cases, self._reports = run, list(cases), reports
         self._batch = min(run.recipe.batch, len(cases))
         self.steps_per_epoch = len(cases) // self._batch
+        smallest = self._batch // run.recipe.accumulation
+        if smallest < processes.size():
+            raise InputError(
+                f"method '{run.name}': batches of {self._batch} scans in {run.recipe.accumulation} "
+                f"parts (pretrain.recipe.accumulation) leave {smallest} a part, for "
+                f"{processes.size()} processes; take fewer processes or parts"
+            )
 
     def __len__(self) -> int:
         recipe = self._run.recipe
         return recipe.epochs * self.steps_per_epoch * recipe.accumulation
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        """The batch as `Pretrainer.forward` takes it, and `cases`, the names.
+        """This process's rows of a part as `Pretrainer.forward` takes them, and all its `cases`.
 
         Report words come as ids: `report_ids`, (B, L) long with the hidden words masked.
         """
         run = self._run
         chosen = self._chosen(number)
         batch: dict[str, Any] = {"cases": [self._cases[i] for i in chosen]}
-        batch["volume"] = torch.stack([self._volume(i, number) for i in chosen])
+        own = np.array_split(np.arange(len(chosen)), processes.size())[processes.rank()]
+        batch["volume"] = torch.stack([self._volume(i, number) for i in chosen[own]])
         batch["visible"] = random_visible(
             len(chosen),
             run.encoder.tokens,
             run.method.mask_ratio,
             self._generator(_PATCHES, number),
-        )
+        )[own]
         objectives = run.method.objectives
         if objectives.report_reconstruction:
-            batch |= self._masked_reports(
-                chosen, number, objectives.report_reconstruction.mask_ratio
-            )
+            ratio = objectives.report_reconstruction.mask_ratio
+            masked = self._masked_reports(chosen, number, ratio)
+            batch |= {name: rows[own] for name, rows in masked.items()}
         if objectives.sentence_alignment:
             batch |= self._sentences(chosen)
         if objectives.global_contrast:
@@ -160,10 +173,10 @@ class Batches(Dataset):
 def loader(batches: Batches, first: int) -> DataLoader:
     """The parts from number `first` on.
 
-    Volumes in memory are cut in place; others are read ahead, by a process for each of the job's
-    cores.
+    Volumes in memory are cut in place; others are read ahead, by a worker for each of the cores
+    that the training's processes here share.
     """
-    cores = len(os.sched_getaffinity(0))
+    cores = max(1, len(os.sched_getaffinity(0)) // processes.on_this_node())
     return DataLoader(
         batches,
         batch_size=None,

@@ -1,19 +1,26 @@
-"""The training of one encoder for one method and seed, resumable at every checkpoint."""
+"""The training of one encoder for one method and seed, which can be stopped at every step."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from simcrop import files, runs
+from simcrop import files, processes, runs
+from simcrop.checkpoints import Checkpoints
 from simcrop.errors import InputError
 from simcrop.formats import cases, foreign, sentences, weights
 from simcrop.models.pretrainer import Pretrainer
-from simcrop.pretrain import checkpoints, reconstruction, reports
+from simcrop.monitor import Monitor
+from simcrop.pretrain import reconstruction, reports
 from simcrop.pretrain.data import Batches, Volumes, loader, training_cases
+from simcrop.pretrain.fingerprint import fingerprint
 from simcrop.progress import progress
 
 
@@ -25,7 +32,8 @@ def encoder(run: runs.Encoder, out: Path) -> None:
     not.
 
     Raises:
-        InputError: the inputs do not fit the method, or a loss is no longer a number.
+        InputError: the inputs do not fit the method, or a loss is no number or explodes.
+        Stopped: SIGTERM has come; the state is saved.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state: dict[str, Tensor] = {}
@@ -38,6 +46,8 @@ def encoder(run: runs.Encoder, out: Path) -> None:
         model, history = _trained(run, out, table, device, state)
     else:
         model, history = _pretrainer(run, None, state), []
+    if processes.rank() > 0:
+        return
     weights.save(out / "weights.safetensors", model.state_dict(), run.model_dump(mode="json"))
     columns = ["epoch", *names, "total", "lr", "gradient_norm"]
     with files.whole(out / "history.csv") as temporary:
@@ -63,38 +73,47 @@ def _trained(
         _groups(model, recipe.weight_decay), lr=recipe.lr, betas=recipe.betas, fused=True
     )
 
-    folder, fingerprint = out / "checkpoints", checkpoints.fingerprint(run)
-    epoch, history = 0, []
-    if state := checkpoints.latest(folder, fingerprint):
-        epoch, history = state["epoch"], state["history"]
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-
     per_epoch = batches.steps_per_epoch
-    steps, done = recipe.epochs * per_epoch, epoch * per_epoch
-    parts = iter(loader(batches, done * recipe.accumulation))
+    steps = recipe.epochs * per_epoch
+    done, history, totals = 0, [], []
     sums = torch.zeros(len(names) + 2, dtype=torch.float64)  # losses, total, gradient norm
-    for step in progress(range(done, steps), f"pretrain {run.name}", total=steps, done=done):
-        lr = learning_rate(step, steps, recipe.warmup_epochs * per_epoch, recipe.lr)
-        for group in optimizer.param_groups:
-            group["lr"] = lr
-        optimizer.zero_grad()
-        for _ in range(recipe.accumulation):
-            losses = _backward(model, text_model, next(parts), run, step)
-            sums[:-1] += losses / recipe.accumulation
-        norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip or math.inf)
-        sums[-1] += norm.item()
-        optimizer.step()
+    with Checkpoints(out / "checkpoints", fingerprint(run), recipe.checkpoint_minutes) as kept:
+        if found := kept.latest():
+            done, history, sums, totals = (found[k] for k in ("step", "history", "sums", "totals"))
+            model.load_state_dict(found["model"])
+            optimizer.load_state_dict(found["optimizer"])
 
-        if (step + 1) % per_epoch == 0:
-            epoch += 1
-            *means, total, norm = (sums / per_epoch).tolist()
-            row = {"epoch": epoch, **dict(zip(names, means, strict=True))}
-            history.append({**row, "total": total, "lr": lr, "gradient_norm": norm})
-            sums.zero_()
-            if epoch % recipe.checkpoint_epochs == 0 or epoch == recipe.epochs:
-                state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-                checkpoints.save(folder, fingerprint, epoch, {**state, "history": history})
+        def told(values: Tensor) -> dict[str, float]:
+            return dict(zip([*names, "total", "gradient_norm"], values.tolist(), strict=True))
+
+        def reached() -> dict[str, Any]:
+            monitor.flush()
+            trained = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            return {**trained, "history": history, "sums": sums, "totals": totals}
+
+        divided = DistributedDataParallel(model) if processes.size() > 1 else model
+        parts = iter(loader(batches, done * recipe.accumulation))
+        monitor = Monitor(out / "tensorboard", done, totals)
+        for step in progress(range(done, steps), f"pretrain {run.name}", total=steps, done=done):
+            lr = learning_rate(step, steps, recipe.warmup_epochs * per_epoch, recipe.lr)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            optimizer.zero_grad()
+            losses, chosen = _gradients(divided, text_model, parts, run)
+            norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip or math.inf).item()
+            monitor.check(step, losses[-1].item(), norm, chosen, str(kept))
+            kept.reached(step, reached, planned=step % (recipe.checkpoint_epochs * per_epoch) == 0)
+            optimizer.step()
+
+            values = torch.cat([losses, losses.new_tensor([norm])])
+            sums += values
+            monitor.write(step, {**told(values), "lr": lr}, len(chosen))
+            if (step + 1) % per_epoch == 0:
+                row = {"epoch": (step + 1) // per_epoch, **told(sums / per_epoch), "lr": lr}
+                history.append(row)
+                sums.zero_()
+        if done < steps:
+            kept.save(steps, reached())
     return model, history
 
 
@@ -105,11 +124,28 @@ def learning_rate(step: int, steps: int, warmup: float, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
 
 
+def _gradients(
+    model: nn.Module, text_model: nn.Module | None, parts: Iterator[dict], run: runs.Encoder
+) -> tuple[Tensor, list[str]]:
+    """Add up the gradients of the parts of a batch.
+
+    Returns:
+        Each loss and their weighted sum, means over parts and processes; and the batch's cases.
+    """
+    values, cases, number = [], [], run.recipe.accumulation
+    for batch in islice(parts, number):
+        cases += batch.pop("cases")
+        alone = len(values) + 1 < number and isinstance(model, DistributedDataParallel)
+        with model.no_sync() if alone else nullcontext():
+            values.append(_backward(model, text_model, batch, run))
+    own = torch.stack(values).double().mean(dim=0).cpu()
+    return processes.total(own) / processes.size(), cases
+
+
 def _backward(
-    model: Pretrainer, text_model: nn.Module | None, batch: dict, run: runs.Encoder, step: int
+    model: nn.Module, text_model: nn.Module | None, batch: dict[str, Tensor], run: runs.Encoder
 ) -> Tensor:
     """Add the gradient of one part of a batch; returns each loss and their weighted sum."""
-    names = batch.pop("cases")
     device = next(model.parameters()).device
     batch = {key: value.to(device, non_blocking=True) for key, value in batch.items()}
     with torch.autocast(device.type, torch.bfloat16, enabled=_in_bf16(run, device)):
@@ -120,14 +156,8 @@ def _backward(
         losses = model(batch)
     objectives = run.method.objectives
     total = sum(getattr(objectives, name).weight * loss for name, loss in losses.items())
-    values = torch.stack([*losses.values(), total]).detach().double().cpu()
-    if not values.isfinite().all():
-        raise InputError(
-            f"method '{run.name}': a loss is {values[-1]} at step {step}, on the cases "
-            f"{', '.join(names)}; look at these volumes, or lower pretrain.recipe.lr"
-        )
     (total / run.recipe.accumulation).backward()
-    return values
+    return torch.stack([*losses.values(), total]).detach()
 
 
 def _in_bf16(run: runs.Encoder, device: torch.device) -> bool:

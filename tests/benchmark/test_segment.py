@@ -116,7 +116,7 @@ def test_a_killed_run_goes_on_to_the_same_result(make_run, tmp_path, monkeypatch
     monkeypatch.setattr(finetune, "_validate", die_at_the_fourth)
     with pytest.raises(KeyboardInterrupt):
         segmentation(run, killed)
-    assert {path.name for path in (killed / "checkpoints").iterdir()} == {"0.5.pt", "1.pt"}
+    assert {path.name for path in (killed / "checkpoints").iterdir()} == {"0.5", "1"}
     segmentation(run, killed)
     assert len(looks) == 4 + 2  # epochs 2 and 3 of the larger fraction: nothing is done twice
     for name in OUTPUTS:
@@ -129,9 +129,9 @@ def test_a_checkpoint_of_other_settings_is_not_used(make_run, tmp_path):
         for name in ("volumes", "masks")
     )
     found = []
-    for lr, file in ((0.01, "a.pt"), (0.02, "a.pt"), (0.02, "b.pt")):
+    for lr, name in ((0.01, "a"), (0.02, "a"), (0.02, "b")):
         run = make_run({1.0: {"epochs": 1, "validate_every": 1}}, lr=lr)
-        net = finetune.fine_tune(run, 1.0, ["case00"], [], volumes, masks, tmp_path / file)
+        net = finetune.fine_tune(run, 1.0, ["case00"], [], volumes, masks, tmp_path / name)
         found.append(torch.cat([p.detach().ravel() for p in net.parameters()]))
     assert not torch.equal(found[0], found[1])
     assert torch.equal(found[1], found[2])

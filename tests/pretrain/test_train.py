@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 import torch
 
+from simcrop.checkpoints import Checkpoints
 from simcrop.errors import InputError
 from simcrop.formats import text_encoder, weights
 from simcrop.formats.volumes import VolumeStore
 from simcrop.models.vit import ViT
-from simcrop.pretrain import checkpoints, data, reconstruction, train
+from simcrop.pretrain import data, reconstruction, train
 
 ALL = ("image_reconstruction", "report_reconstruction", "sentence_alignment", "global_contrast")
 OUTPUTS = ("weights.safetensors", "history.csv", "reconstruction.zip")
@@ -246,9 +247,10 @@ def test_heads_that_do_not_divide_the_text_encoder_s_width_are_named(make_run, t
 
 def test_checkpoints_are_written_as_often_as_asked_and_at_the_end(make_run, tmp_path, monkeypatch):
     saved = []
-    original = checkpoints.save
+    original = Checkpoints.save
     monkeypatch.setattr(
-        checkpoints, "save", lambda f, p, epoch, s: saved.append(epoch) or original(f, p, epoch, s)
+        Checkpoints, "save", lambda self, step, s: saved.append(step) or original(self, step, s)
     )
-    train.encoder(make_run("image_reconstruction", epochs=5, checkpoint_epochs=2), tmp_path)
-    assert saved == [2, 4, 5]
+    run = make_run("image_reconstruction", epochs=5, checkpoint_epochs=2)
+    train.encoder(run, tmp_path)
+    assert saved == [2 * 2, 4 * 2, 5 * 2]  # epochs of two steps

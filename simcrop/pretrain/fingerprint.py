@@ -1,0 +1,24 @@
+"""What a checkpoint of pre-training belongs to: settings and inputs, but not how it was run."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+from simcrop import files, runs
+
+_HOW_OFTEN = {"recipe": {"checkpoint_epochs", "checkpoint_minutes"}}
+
+
+def fingerprint(run: runs.Encoder) -> str:
+    """A digest of a run's settings and inputs: a checkpoint of any other run is not its own."""
+    digest = hashlib.sha256(run.model_dump_json(exclude=_HOW_OFTEN).encode())
+    texts = [run.cases, run.sentences] if run.method.objectives.reads_reports else [run.cases]
+    if run.text_encoder and Path(run.text_encoder).is_dir():
+        texts += sorted(map(str, Path(run.text_encoder).glob("*.*")))
+    for path in texts:
+        digest.update(files.sha256(path).encode())
+    for path in run.volumes:
+        with zipfile.ZipFile(path) as store:
+            for entry in store.infolist():
+                digest.update(f"{entry.filename} {entry.CRC}".encode())
+    return digest.hexdigest()
