@@ -3,13 +3,11 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 from scalars import scalars
-from several import together
+from several import apart, together
 
 from simcrop.benchmark.segment import segmentation
 
@@ -20,9 +18,10 @@ OUTPUTS = ("scores.json", "predictions.csv", "masks.zip")
 def test_several_processes_give_the_loss_curve_and_the_scores_of_one(make_segment, tmp_path):
     # Four cases, three a step, one crop each: a step of three crops, then of one, for two.
     run = make_segment(FIVE, lr=1e-3, batch=3, crops=1)
-    for number in (1, 2):
-        (tmp_path / str(number)).mkdir()
-        together(number, [(segmentation, (run, tmp_path / str(number)))])
+    for name in ("1", "2"):
+        (tmp_path / name).mkdir()
+    segmentation(run, tmp_path / "1")
+    together(2, [(segmentation, (run, tmp_path / "2"))])
     one, two = (scalars(tmp_path / number / "tensorboard/1")["total"] for number in "12")
     assert list(one) == list(two) == list(range(10))
     assert two == pytest.approx(one, abs=1e-5)
@@ -33,31 +32,32 @@ def test_several_processes_give_the_loss_curve_and_the_scores_of_one(make_segmen
     assert not (tmp_path / "2/checkpoints").exists()
 
 
-def start(folder):
-    command = [sys.executable, "-m", "simcrop.cli", "benchmark", str(folder / "settings.yaml")]
-    return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"})
+def finished(run, folder):
+    job = apart(segmentation, run, folder)
+    job.join()
+    return job.exitcode == 0
 
 
 def test_terminated_and_killed_it_goes_on_to_the_same_bytes(make_segment, tmp_path):
-    fractions = {0.5: {"epochs": 12, "validate_every": 5}, 1.0: {"epochs": 12, "validate_every": 5}}
+    fractions = {0.5: {"epochs": 4, "validate_every": 3}, 1.0: {"epochs": 4, "validate_every": 3}}
     run = make_segment(fractions, batch=1, checkpoint_minutes=1e-9)
-    for name in ("whole", "broken"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "settings.yaml").write_text(run.yaml())
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert start(whole).wait() == 0
-    for number, fraction, step in ((signal.SIGTERM, "0.5", 3), (signal.SIGKILL, "1", 17)):
-        job, saved = start(broken), broken / "checkpoints" / fraction
+    for folder in (whole, broken):
+        folder.mkdir()
+    assert finished(run, whole)
+    for number, fraction, step in ((signal.SIGTERM, "0.5", 3), (signal.SIGKILL, "1", 5)):
+        job, saved = apart(segmentation, run, broken), broken / "checkpoints" / fraction
         while not any(path.stem >= f"step-{step:09d}" for path in saved.glob("step-*")):
-            assert job.poll() is None
+            assert job.is_alive()
             time.sleep(0.01)
-        job.send_signal(number)
-        assert job.wait() == (128 + number if number == signal.SIGTERM else -number)
+        os.kill(job.pid, number)
+        job.join()
+        assert job.exitcode == (1 if number == signal.SIGTERM else -number)  # Stopped is raised
         assert not (broken / "scores.json").exists()
-    assert start(broken).wait() == 0
+    assert finished(run, broken)
     for name in OUTPUTS:
         assert (broken / name).read_bytes() == (whole / name).read_bytes(), name
-    for fraction, steps in (("0.5", 24), ("1", 48)):
+    for fraction, steps in (("0.5", 8), ("1", 16)):
         told = scalars(broken / "tensorboard" / fraction)["total"]
         assert sorted(told) == list(range(steps))
         assert told == scalars(whole / "tensorboard" / fraction)["total"]
