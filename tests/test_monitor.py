@@ -1,8 +1,10 @@
 import math
 from contextlib import ExitStack, closing
+from itertools import count
 
 import pytest
 from scalars import scalars
+from tensorboard.summary.writer import event_file_writer
 
 from simcrop.errors import InputError
 from simcrop.monitor import Monitor
@@ -16,8 +18,10 @@ def check(monitor, total, norm=1.0, step=None):
 
 
 @pytest.fixture
-def monitor(tmp_path):
-    """Makes monitors that go on after these totals."""
+def monitor(tmp_path, monkeypatch):
+    """Makes monitors that go on after these totals, each begun in a second of its own."""
+    seconds = count(1_800_000_000)
+    monkeypatch.setattr(event_file_writer.time, "time", lambda: next(seconds))
     with ExitStack() as opened:
         yield lambda *totals: opened.enter_context(
             closing(Monitor(tmp_path / "told", len(totals), list(totals)))
