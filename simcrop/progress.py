@@ -1,10 +1,15 @@
-"""Progress with a rate and the time left, readable on a terminal and in a log file."""
+"""Progress with a rate and the time left, readable on a terminal and in a log file.
+
+Of several processes that train together, the first one shows it.
+"""
 
 import sys
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from tqdm import tqdm
+
+from simcrop import processes
 
 Item = TypeVar("Item")
 
@@ -41,5 +46,6 @@ def _bar(items: Iterable[Item] | None = None, **options: object) -> tqdm:
         mininterval=0.2 if terminal else 10,
         ascii=not terminal,
         dynamic_ncols=terminal,
+        disable=processes.rank() > 0,
         **options,
     )

@@ -222,6 +222,19 @@ def test_a_loss_that_is_no_number_names_the_step_and_the_cases(make_run, tmp_pat
     assert not (tmp_path / "weights.safetensors").exists()
 
 
+def test_a_state_that_gives_an_unsound_loss_is_not_saved_and_the_one_before_is_named(
+    make_run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(train, "learning_rate", lambda step, *_: 1e30 if step == 3 else 1e-3)
+    run = make_run("image_reconstruction", batch=8, epochs=9, checkpoint_epochs=1)
+    with pytest.raises(InputError, match=r"at step 4.* checkpoint is .*step-000000003\.pt"):
+        train.encoder(run, tmp_path)
+    assert sorted(path.stem for path in (tmp_path / "checkpoints").iterdir()) == [
+        "step-000000002",
+        "step-000000003",
+    ]
+
+
 @pytest.mark.parametrize(("capability", "equal"), [("AVX512", False), ("AVX2", True)])
 def test_bf16_trains_to_nearly_the_same_losses_and_in_float32_where_it_would_be_slow(
     make_run, tmp_path, monkeypatch, capability, equal
