@@ -192,7 +192,7 @@ class Sample(Run):
 
 
 class Table(Run):
-    """Scores → one table as <table>.csv, <table>.md and <table>.tex."""
+    """Scores → one table as <table>.csv, <table>.md, <table>.tex and <table>.html."""
 
     stage: Literal["report"] = "report"
     step: Literal["table"] = "table"
@@ -204,6 +204,7 @@ class Table(Run):
     protocol: str
     titles: dict[str, str] = Field(description="of benchmarks and methods, in table order")
     scores: list[str]
+    published: str | None = Field(None, description="file of published figures to stand beside")
 
 
 class Images(Strict):

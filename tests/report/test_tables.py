@@ -12,10 +12,13 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from simcrop import runs
 from simcrop.errors import InputError
 from simcrop.formats import scores
-from simcrop.report.layout import Cell, Grid, escaped, grid, latex, percent
+from simcrop.report.layout import Cell, Grid, grid, percent
 from simcrop.report.tables import table
+from simcrop.report.typeset import escaped, latex
 
-HEADER = "benchmark,method,fraction,metric,mean,low,high,seeds,cases"
+HEADER = "benchmark,method,fraction,metric,mean,low,high,seeds,cases,sd,p,p_holm"
+RANKED = ("auroc", "average_precision", "sensitivity")
+DECIDED = ("accuracy", "f1", "calibration_error")
 TABLES = ("classification", "segmentation", "localisation", "ablation")
 
 
@@ -48,9 +51,9 @@ def test_rows_are_sorted_by_titles_fraction_and_metric(made, table_runs):
         for benchmark, rows in frame.groupby("benchmark")
     }
     assert heads == {
-        "ct-rate": ["auroc", "average_precision"],
-        "cc-ccii": ["accuracy", "auroc"],
-        "luna16": ["auroc", "average_precision", "accuracy"],
+        "ct-rate": [*RANKED, *DECIDED],
+        "cc-ccii": ["accuracy", *RANKED, "f1", "calibration_error"],
+        "luna16": [*RANKED, *DECIDED],
     }
     frame = pd.read_csv(made / "localisation.csv")
     assert list(frame["metric"]) == ["pointing", "chance", "auroc", "dice"]
@@ -152,7 +155,7 @@ def test_the_best_of_each_column_is_bold_and_the_second_underlined(made, name):
 
 def test_printed_ties_are_marked_alike_and_chance_not_at_all():
     rows = [
-        ("b", method, 1.0, metric, mean, 0.1, 0.9, 2, 9, "localisation")
+        ("b", method, 1.0, metric, mean, 0.1, 0.9, 2, 9, 0.01, np.nan, np.nan, "localisation")
         for metric, means in {
             "pointing": (0.70001, 0.70002, 0.6),
             "chance": (0.1, 0.2, 0.3),
@@ -219,7 +222,7 @@ def test_repetition_gives_identical_bytes_in_any_order_of_scores(made, table_run
     for run in table_runs.values():
         table(run.model_copy(update={"scores": run.scores[::-1]}), tmp_path)
     names = sorted(path.name for path in made.iterdir())
-    assert names == sorted(f"{n}.{s}" for n in TABLES for s in ("csv", "md", "tex"))
+    assert names == sorted(f"{n}.{s}" for n in TABLES for s in ("csv", "html", "md", "tex"))
     for name in names:
         assert (tmp_path / name).read_bytes() == (made / name).read_bytes()
 
