@@ -138,6 +138,9 @@ class Evaluation(Run):
     weights: str
     cases: str
     volumes: list[str]
+    trained_on: list[str] = Field(
+        [], description="case table of the encoder's cohort, if another one of the same dataset"
+    )
 
 
 class Classify(Evaluation):

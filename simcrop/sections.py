@@ -364,6 +364,7 @@ class Segmentation(Task):
     flip_left_right: bool = Field(False, description="wrong where structures have a side")
     select_on: SelectOn = "validation"
     background: bool = Field(False, description="Dice is averaged with the background's")
+    tolerance: float = Field(2.0, ge=0, description="of the surface Dice, in mm")
     intensity: float = Field(0.1, ge=0, description="largest scale and shift, with p 0.1")
     checkpoint_minutes: float = Field(30, gt=0, description="the longest time between checkpoints")
 

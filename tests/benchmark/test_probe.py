@@ -268,3 +268,13 @@ def test_by_scan_the_reconstructions_of_a_scan_are_averaged(make_run, case_table
     assert scans["case38"] == pytest.approx(volumes["case38"], abs=1e-6)
     record = json.loads((tmp_path / "scan/scores.json").read_text())["records"][0]
     assert record["test_cases"] == 10
+
+
+def test_test_cases_of_patients_whose_other_part_is_in_training_are_named(
+    make_run, case_table, tmp_path
+):
+    patients = [f"p{i}" for i in range(len(SPLITS))]
+    patients[0], patients[5], patients[39] = "ann@train", "bob@train", "ann@test"
+    case_table(SPLITS, {"A": np.arange(len(SPLITS)) % 2}, patients)
+    classification(make_run("binary"), tmp_path)
+    assert json.loads((tmp_path / "scores.json").read_text())["leaks"] == ["case39"]
