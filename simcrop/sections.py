@@ -326,6 +326,9 @@ class Classification(Task):
         "volume", description="that is scored; of a scan, its reconstructions are averaged"
     )
     zero_shot: ZeroShot | None = None
+    probe_seeds: int = Field(
+        1, ge=1, description="probes of one encoder and fraction, each on a draw of its own"
+    )
     weight_decay: float = Field(1e-5, ge=0)
     clip: float = Field(1.0, gt=0)
     select_on: SelectOn = "validation"

@@ -19,7 +19,8 @@ RECALL_DEPTHS = (1, 5, 10)  # of retrieval: R@1, R@5, R@10
 #   settings: the run's full settings; provenance: see `simcrop.provenance`
 #
 # predictions.csv, by task; every row is one test case at one fraction
-#   classification: fraction, case, patient, "score:<label>" (probability), "label:<label>" (0/1)
+#   classification: fraction, probe (from 0), case, patient, "score:<label>" (probability; how well
+#                   its sentence fits where the fraction is 0), "label:<label>" (0/1)
 #   segmentation:   fraction, case, patient, "dice:<structure>", "nsd:<structure>" (surface Dice),
 #                   "hd95:<structure>" (mm), dice_background; empty where neither prediction nor
 #                   mask holds a voxel, and of structures that no test mask holds

@@ -418,3 +418,29 @@ def test_of_distances_the_lower_is_the_better():
         [("90.0", 1), ("12.3", 2)],
         [("80.0", 2), ("3.2", 1)],
     ]
+
+
+def test_probes_of_one_encoder_count_as_seeds(table_runs, tmp_path, made):
+    run = table_runs["classification"]
+    paths = _copied(run, tmp_path)
+    for path in paths:
+        told = path.with_name("predictions.csv")
+        one = scores.read_predictions(told)
+        other = one.copy()
+        columns = list(one.filter(regex="^score:"))
+        other[columns] = one[columns].to_numpy()[::-1]
+        scores.write_predictions(told, pd.concat([one.assign(probe=0), other.assign(probe=1)]))
+    table(run.model_copy(update={"scores": [str(path) for path in paths]}), tmp_path / "both")
+    both, one = (pd.read_csv(path / "classification.csv") for path in (tmp_path / "both", made))
+    where = {"benchmark": "ct-rate", "method": "mae", "fraction": 1.0, "metric": "auroc"}
+    assert _value(both, **where)["seeds"] == 4
+    areas = []
+    for path in paths:
+        if "/ct-rate/mae/" in str(path):
+            found = scores.read_predictions(path.with_name("predictions.csv"))
+            for _, part in found[found["fraction"] == 1].groupby("probe"):
+                labels, told = part.filter(regex="^label:"), part.filter(regex="^score:")
+                areas.append(roc_auc_score(labels, told))
+    assert len(areas) == 4
+    assert _value(both, **where)["mean"] == pytest.approx(np.mean(areas), abs=1e-6)
+    assert _value(both, **where)["mean"] != _value(one, **where)["mean"]
