@@ -19,7 +19,10 @@ TABLES = (
     "difference",
     "ablation",
 )
-COLUMNS = ["benchmark", "method", "fraction", "metric", "mean", "low", "high", "seeds", "cases"]
+COLUMNS = [
+    *("benchmark", "method", "fraction", "metric"),
+    *("mean", "low", "high", "seeds", "cases", "sd", "p", "p_holm"),
+]
 
 
 def snakemake(folder: Path, *arguments: str) -> list[str]:
@@ -53,7 +56,7 @@ def tables(folder: Path) -> dict[str, bytes]:
     return {
         f"{table}.{suffix}": (report / f"{table}.{suffix}").read_bytes()
         for table in TABLES
-        for suffix in ("csv", "md", "tex")
+        for suffix in ("csv", "md", "tex", "html")
     }
 
 

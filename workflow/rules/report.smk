@@ -27,6 +27,7 @@ for table in plan.TABLES:
 rule report_table:
     input:
         scores=lambda wc: plan.scores(CONFIG, wc.table),
+        published="config/published.csv",
     output:
         settings="results/report/{table}.settings.yaml",
         csv=report(
@@ -37,6 +38,7 @@ rule report_table:
         ),
         markdown="results/report/{table}.md",
         latex="results/report/{table}.tex",
+        html="results/report/{table}.html",
     log:
         "results/report/{table}.log.txt",
     benchmark:
