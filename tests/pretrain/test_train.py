@@ -60,6 +60,25 @@ def test_a_run_killed_at_any_step_and_resumed_ends_in_the_same_bytes(
     assert outputs(tmp_path / "killed") == outputs(folder)
 
 
+def test_a_run_goes_on_in_the_middle_of_an_epoch(make_run, tmp_path, monkeypatch):
+    run = make_run(*ALL, checkpoint_minutes=1e-9)  # epochs of two steps, a checkpoint at each
+    train.encoder(run, tmp_path / "whole")
+    schedule, seen = train.learning_rate, []
+
+    def killed(step, *rest):
+        seen.append(step)
+        if seen == [0, 1, 2, 3, 4]:
+            raise Killed
+        return schedule(step, *rest)
+
+    monkeypatch.setattr(train, "learning_rate", killed)
+    with pytest.raises(Killed):
+        train.encoder(run, tmp_path / "killed")
+    train.encoder(run, tmp_path / "killed")
+    assert seen == [0, 1, 2, 3, 4, 3, 4, 5, 6, 7]
+    assert outputs(tmp_path / "killed") == outputs(tmp_path / "whole")
+
+
 def test_without_objectives_an_encoder_is_what_its_start_holds(whole, make_run, tmp_path):
     _, folder = whole
     start = str(folder / "weights.safetensors")
