@@ -55,7 +55,6 @@ class Rehearsal:
         encoders: the Slurm jobs of each method's training, in order.
         trainings: at each moment, by method: the environment in which it was started.
         to_end: methods whose training is yet to be ended, and how.
-        halted: trainings that do not move until the signal before the time limit has come.
     """
 
     folder: Path
@@ -64,7 +63,6 @@ class Rehearsal:
     encoders: dict[str, list[str]] = field(default_factory=dict)
     trainings: list[dict[str, dict[str, str]]] = field(default_factory=list)
     to_end: dict[str, str] = field(default_factory=lambda: dict(ENDED))
-    halted: set[int] = field(default_factory=set)
 
     def run(self) -> str:
         """Run the workflow to its end, ending trainings on the way; returns what it printed."""
@@ -118,9 +116,6 @@ class Rehearsal:
             checkpoints = self.folder / ENCODERS / method / "0" / "checkpoints"
             if method in self.to_end and len([*checkpoints.glob("*.pt")]) > 1:
                 self._end(self.to_end.pop(method), self.encoders[method][-1], process)
-        for process in [one for one in self.halted if _is_to_terminate(one)]:
-            os.kill(process, signal.SIGCONT)
-            self.halted.remove(process)
 
     def _end(self, way: str, job: str, process: int) -> None:
         print(f"job {job} is ended by {way}", flush=True)
@@ -128,9 +123,10 @@ class Rehearsal:
             os.kill(process, signal.SIGKILL)
         elif way == "scancel":
             self.cluster.call("scancel", job)
-        else:  # Slurm looks at time limits twice a minute: too seldom for so short a training
+        else:
+            # Slurm looks at time limits twice a minute; until it does, and wakes the training with
+            # its signal, so short a one must not end by itself.
             os.kill(process, signal.SIGSTOP)
-            self.halted.add(process)
             self.cluster.call("scontrol", "update", f"JobId={job}", "TimeLimit=2")
 
 
@@ -145,13 +141,6 @@ def _trainings(folder: Path) -> Iterator[tuple[str, int]]:
         settings = next((one for one in arguments if one.startswith(ENCODERS)), "")
         if inside and "pretrain" in arguments and settings.endswith("settings.yaml"):
             yield settings.split("/")[3], int(path.name)
-
-
-def _is_to_terminate(process: int) -> bool:
-    """Whether SIGTERM has been sent to a halted process."""
-    status = Path(f"/proc/{process}/status").read_text()
-    pending = int(status.split("ShdPnd:")[1].split()[0], 16)
-    return bool(pending & 1 << signal.SIGTERM - 1)
 
 
 def _environment(process: int) -> dict[str, str]:
