@@ -87,6 +87,7 @@ class Cluster:
             **os.environ,
             "SLURM_CONF": str(folder / "slurm.conf"),
             "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+            "OMP_THREAD_LIMIT": "1",  # the cores of a job are pretended
         }
         try:
             for daemon in (["slurmctld", "-c"], ["slurmd", "-N", "localhost"]):

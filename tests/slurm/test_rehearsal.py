@@ -67,7 +67,7 @@ class Rehearsal:
     def run(self) -> str:
         """Run the workflow to its end, ending trainings on the way; returns what it printed."""
         command = [sys.executable, "-m", "snakemake", "--cores", "all", "--profile", "slurm"]
-        # The jobs are small: they are looked after more often, and have the cores there are.
+        # The jobs are small, and are looked after more often.
         command += ["--slurm-init-seconds-before-status-checks", "2", "--configfile", *CONFIG]
         with (self.folder / "snakemake.log").open("w+") as log:
             process = subprocess.Popen(
@@ -92,8 +92,7 @@ class Rehearsal:
     @property
     def environment(self) -> dict[str, str]:
         """That of the workflow, in which `simcrop` is the clone's."""
-        own = {"PYTHONPATH": str(self.folder), "OMP_THREAD_LIMIT": "1"}
-        return {**self.cluster.environment, **own}
+        return {**self.cluster.environment, "PYTHONPATH": str(self.folder)}
 
     def _look(self) -> None:
         listed = self.cluster.call("squeue", "--noheader", "--states=all", "--format=%i|%T|%P|%k")
