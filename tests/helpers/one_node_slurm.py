@@ -89,6 +89,8 @@ class Cluster:
             "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
             "OMP_THREAD_LIMIT": "1",  # the cores of a job are pretended
         }
+        # Whoever is terminated ends as by Ctrl-C, and so comes to `stop`.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             for daemon in (["slurmctld", "-c"], ["slurmd", "-N", "localhost"]):
                 subprocess.run(daemon, env=self.environment, check=True)
@@ -106,9 +108,9 @@ class Cluster:
 
     def stop(self) -> None:
         """End every job and both daemons."""
-        subprocess.run(["scancel", "--user", "root"], env=self.environment, check=False)
+        self._printed("scancel", "--user", "root")
         deadline = time.monotonic() + 30
-        while self._jobs() and time.monotonic() < deadline:
+        while self._printed("squeue", "--noheader") and time.monotonic() < deadline:
             time.sleep(0.5)
         for daemon in ("slurmd", "slurmctld"):
             file = self._folder / f"{daemon}.pid"
@@ -117,19 +119,19 @@ class Cluster:
                 while file.exists() and time.monotonic() < deadline:
                     time.sleep(0.1)
 
-    def _jobs(self) -> str:
-        done = subprocess.run(
-            ["squeue", "--noheader"], env=self.environment, capture_output=True, text=True
-        )
-        return done.stdout
-
     def _wait_until_idle(self) -> None:
         for _ in range(300):
-            if self.call("sinfo", "--noheader", "--format", "%t", "--partition", "cpu") == "idle\n":
+            if self._printed("sinfo", "--noheader", "--format=%t", "--partition=cpu") == "idle\n":
                 return
             time.sleep(0.1)
         logs = [file.read_text()[-2000:] for file in self._folder.glob("*.log")]
         raise RuntimeError("the node does not become idle:\n" + "\n".join(logs))
+
+    def _printed(self, *command: str) -> str:
+        """What a command printed, be it that it failed."""
+        return subprocess.run(
+            command, env=self.environment, stdout=subprocess.PIPE, text=True, check=False
+        ).stdout
 
 
 def _free_port() -> int:
