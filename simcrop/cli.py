@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from simcrop import __version__, runs
+from simcrop import __version__, devices, runs
 from simcrop.errors import DISK_FULL, InputError, Stopped
 from simcrop.launch import launch
 from simcrop.processes import joined
@@ -217,12 +217,11 @@ def run(stage: str, settings: Path, processes: int = 1, nodes: int = 1) -> None:
     stated = runs.load(settings)
     if stated.stage != stage:
         raise InputError(f"{settings}: a run of stage {stated.stage}; call simcrop {stated.stage}")
-    if processes * nodes > 1:
-        if stated.step not in DIVIDED:
-            raise InputError(
-                f"{settings}: {stated.step} runs in one process; leave out --processes"
-            )
-        launch([stage, str(settings)], processes, nodes)
+    if processes * nodes > 1 and stated.step not in DIVIDED:
+        raise InputError(f"{settings}: {stated.step} runs in one process; leave out --processes")
+    if stage in ("pretrain", "benchmark"):
+        devices.lease(processes)
+    launch([stage, str(settings)], processes, nodes)
     module, function = STEPS[stated.step].split(":")
     with joined():
         getattr(import_module(module), function)(stated, settings.parent)
