@@ -215,14 +215,34 @@ class Images(Strict):
     masks: list[str]
 
 
+class Training(Strict):
+    """An encoder's training: its method, and history.csv."""
+
+    method: str
+    history: str
+
+
+class Sweep(Strict):
+    """A setting of which several values were tried, and the value of each method."""
+
+    axis: str = Field(description="what is on the axis, with its unit")
+    log: bool
+    values: dict[str, float]
+
+
 class Figures(Run):
-    """Tables, scores, predictions and kept images → figures/*.png and *.svg."""
+    """Tables, scores, predictions and kept images → figures/*.png, *.svg and *.pdf."""
 
     stage: Literal["report"] = "report"
     step: Literal["figures"] = "figures"
+    seed: int
     settings: Report
     titles: dict[str, str]
+    methods: list[str] = Field(description="those that are compared, in table order")
     tables: str = Field(description="the folder of the tables")
+    scores: list[str] = Field(description="of the comparison")
+    trainings: list[Training]
+    sweeps: list[Sweep]
     reconstruction: str = Field(description="reconstruction.zip of the example method")
     segmentations: list[Images]
     localisations: list[Images]

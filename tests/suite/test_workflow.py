@@ -19,6 +19,7 @@ TABLES = (
     "difference",
     "ablation",
 )
+SEVERAL = ("ct-rate", "radchestct")  # benchmarks of several labels
 COLUMNS = ["benchmark", "method", "fraction", "metric", "mean", "low", "high", "seeds", "cases"]
 
 
@@ -83,12 +84,14 @@ def test_every_table_has_its_columns_and_every_benchmark_its_rows(finished):
 
 
 @pytest.mark.xdist_group("workflow")
-def test_every_figure_is_there_as_png_and_svg(finished):
+def test_every_figure_is_there_as_png_svg_and_pdf(finished):
     figures = finished / "results/report/figures"
     names = {path.stem for path in figures.glob("*.png")}
-    assert names == {path.stem for path in figures.glob("*.svg")}
+    for suffix in ("svg", "pdf"):
+        assert names == {path.stem for path in figures.glob(f"*.{suffix}")}
     assert names == {
-        *("label_efficiency", "per_label_auroc", "reconstruction"),
+        *("label_efficiency", "training_curves", "reconstruction"),
+        *(f"per_label_{kind}_{name}" for kind in ("auroc", "difference") for name in SEVERAL),
         *("segmentation_luna16-lungs", "segmentation_btcv", "similarity_ct-rate-lesions"),
     }
 

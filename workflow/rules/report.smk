@@ -57,21 +57,29 @@ rule report_table:
 
 rule report_figures:
     input:
-        tables=expand("results/report/{table}.csv", table=("classification", "segmentation")),
+        tables=expand(
+            "results/report/{table}.csv",
+            table=("classification", "segmentation", "ablation"),
+        ),
         scores=plan.all_scores(CONFIG, plan.COMPARISON),
         reconstruction=plan.reconstruction(CONFIG),
+        histories=[training.history for training in plan.trainings(CONFIG)],
     output:
         settings="results/report/figures/settings.yaml",
         png=[
             report(
                 f"results/report/figures/{figure}.png",
-                caption=f"../report/{figure.partition('_')[0]}.rst",
+                caption=f"../report/{pictured.kind(figure)}.rst",
                 category="Figures",
-                labels={"figure": figure.replace("_", " ")},
+                labels=pictured.labels(CONFIG, figure),
             )
             for figure in plan.figure_names(CONFIG)
         ],
-        svg=expand("results/report/figures/{figure}.svg", figure=plan.figure_names(CONFIG)),
+        svg=expand(
+            "results/report/figures/{figure}.{suffix}",
+            figure=plan.figure_names(CONFIG),
+            suffix=("svg", "pdf"),
+        ),
     log:
         "results/report/figures/log.txt",
     benchmark:
