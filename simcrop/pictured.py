@@ -3,9 +3,10 @@
 A figure is named by its kind, followed by its benchmark where there is one of each.
 """
 
+from pathlib import PurePosixPath
 from typing import Any
 
-from simcrop import runs
+from simcrop import plan, runs
 from simcrop.sections import Method
 from simcrop.settings import Config
 
@@ -29,9 +30,42 @@ _SWEPT = {
 }
 
 
+def names(config: Config) -> list[str]:
+    """The figures of the report; what a configuration has no runs for is left out."""
+    objectives = config.methods[config.report.example].objectives
+    kinds = {benchmark.task for benchmark in config.benchmark.values()}
+    found = ["label_efficiency"] if kinds & {"classification", "segmentation"} else []
+    several = [n for n, b in config.benchmark.items() if getattr(b, "kind", "") == "multilabel"]
+    found += [f"per_label_auroc_{name}" for name in several]
+    if len(config.pretrain.methods) > 1:
+        found += [f"per_label_difference_{name}" for name in several]
+    if trainings(config):
+        found.append("training_curves")
+    if sweeps(config):
+        found.append("ablation_sweeps")
+    if objectives.image_reconstruction:
+        found.append("reconstruction")
+    found += [f"segmentation_{name}" for name in plan.benchmarks(config, "segmentation")]
+    if objectives.sentence_alignment:
+        found += [f"similarity_{name}" for name in plan.benchmarks(config, "localisation")]
+    return found
+
+
 def kind(figure: str) -> str:
     """The kind of a figure."""
     return next(kind for kind in KINDS if figure == kind or figure.startswith(f"{kind}_"))
+
+
+def shown(config: Config) -> list[runs.Shown]:
+    """The figures as the page shows them."""
+    return [
+        runs.Shown(
+            file=f"results/report/figures/{figure}.svg",
+            caption=f"workflow/report/{kind(figure)}.rst",
+            **labels(config, figure),
+        )
+        for figure in names(config)
+    ]
 
 
 def labels(config: Config, figure: str) -> dict[str, str]:
@@ -39,10 +73,21 @@ def labels(config: Config, figure: str) -> dict[str, str]:
     benchmark = figure.removeprefix(kind(figure)).removeprefix("_")
     example = config.methods[config.report.example].title
     return {
-        "figure": KINDS[kind(figure)],
+        "title": KINDS[kind(figure)],
         "benchmark": config.benchmark[benchmark].title if benchmark else "all",
         "method": example if kind(figure) in _IMAGES else "all",
     }
+
+
+def trainings(config: Config) -> list[runs.Training]:
+    """The trainings whose curves are drawn: all of the comparison on the main cohort."""
+    return [
+        runs.Training(method=method, history=str(PurePosixPath(path).with_name("history.csv")))
+        for method in config.pretrain.methods
+        if config.methods[method].objectives.names
+        for seed in config.pretrain.seeds
+        for path in [plan.WEIGHTS.format(cohort=config.pretrain.cohort, method=method, seed=seed)]
+    ]
 
 
 def sweeps(config: Config) -> list[runs.Sweep]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from simcrop import cohorts, pictured, runs
+from simcrop import cohorts, runs
 from simcrop.settings import Config
 
 PREPARE = "results/prepare/{cohort}"
@@ -143,38 +143,6 @@ def shown(config: Config, method: str) -> str:
     return WEIGHTS.format(
         cohort=config.pretrain.cohort, method=method, seed=config.pretrain.seeds[0]
     )
-
-
-def figure_names(config: Config) -> list[str]:
-    """The figures of the report; what a configuration has no runs for is left out."""
-    objectives = config.methods[config.report.example].objectives
-    kinds = {benchmark.task for benchmark in config.benchmark.values()}
-    names = ["label_efficiency"] if kinds & {"classification", "segmentation"} else []
-    several = [n for n, b in config.benchmark.items() if getattr(b, "kind", "") == "multilabel"]
-    names += [f"per_label_auroc_{name}" for name in several]
-    if len(config.pretrain.methods) > 1:
-        names += [f"per_label_difference_{name}" for name in several]
-    if trainings(config):
-        names.append("training_curves")
-    if pictured.sweeps(config):
-        names.append("ablation_sweeps")
-    if objectives.image_reconstruction:
-        names.append("reconstruction")
-    names += [f"segmentation_{name}" for name in benchmarks(config, "segmentation")]
-    if objectives.sentence_alignment:
-        names += [f"similarity_{name}" for name in benchmarks(config, "localisation")]
-    return names
-
-
-def trainings(config: Config) -> list[runs.Training]:
-    """The trainings whose curves are drawn: all of the comparison on the main cohort."""
-    return [
-        runs.Training(method=method, history=str(PurePosixPath(path).with_name("history.csv")))
-        for method in config.pretrain.methods
-        if config.methods[method].objectives.names
-        for seed in config.pretrain.seeds
-        for path in [WEIGHTS.format(cohort=config.pretrain.cohort, method=method, seed=seed)]
-    ]
 
 
 def trigger(builder: Builder) -> Callable[[Any], str]:
@@ -338,7 +306,7 @@ def table(config: Config) -> Builder:
     )
 
 
-def figures(config: Config) -> Builder:
+def figures(config: Config, trainings: list[runs.Training], sweeps: list[runs.Sweep]) -> Builder:
     """Settings of `figures`."""
 
     def images(task: str) -> list[runs.Images]:
@@ -361,10 +329,22 @@ def figures(config: Config) -> Builder:
         titles=titles(config),
         methods=config.pretrain.methods,
         tables="results/report",
-        trainings=trainings(config),
-        sweeps=pictured.sweeps(config),
+        trainings=trainings,
+        sweeps=sweeps,
         segmentations=images("segmentation"),
         localisations=images("localisation"),
+    )
+
+
+def page(config: Config, figures: list[runs.Shown]) -> Builder:
+    """Settings of `page`."""
+    return lambda wildcards, input: _yaml(
+        runs.Page,
+        input,
+        titles=titles(config),
+        example=config.report.example,
+        results="results",
+        figures=figures,
     )
 
 

@@ -248,6 +248,30 @@ class Figures(Run):
     localisations: list[Images]
 
 
+class Shown(Strict):
+    """A figure on the page: its file, what it is listed by, and the file of its caption."""
+
+    file: str
+    title: str
+    benchmark: str
+    method: str
+    caption: str
+
+
+class Page(Run):
+    """Tables, figures, scores and audits → index.html, and costs.csv of all runs in `results`."""
+
+    stage: Literal["report"] = "report"
+    step: Literal["page"] = "page"
+    titles: dict[str, str]
+    example: str
+    results: str = Field(description="the folder whose runs the costs are of")
+    tables: list[str]
+    figures: list[Shown]
+    scores: list[str]
+    audits: list[str]
+
+
 AnyRun = Annotated[
     Acquire
     | Lists
@@ -262,7 +286,8 @@ AnyRun = Annotated[
     | Retrieve
     | Sample
     | Table
-    | Figures,
+    | Figures
+    | Page,
     Field(discriminator="step"),
 ]
 

@@ -1,6 +1,6 @@
 """What the figures of a configuration are, and which settings its ablations vary."""
 
-from simcrop import pictured, plan, settings
+from simcrop import pictured, settings
 
 
 def configured(root, *names):
@@ -28,10 +28,10 @@ def test_a_method_that_differs_in_two_settings_is_in_no_sweep(raw_config, lay_ov
 
 def test_every_figure_has_a_kind_with_a_caption_and_names_its_benchmark(root):
     config = configured(root, "study.yaml")
-    names = plan.figure_names(config)
+    names = pictured.names(config)
     assert {"ablation_sweeps", "per_label_difference_sparse"} <= set(names)
     for name in names:
         assert (root / "workflow" / "report" / f"{pictured.kind(name)}.rst").is_file()
     labels = pictured.labels(config, "similarity_sparse-lesions")
-    assert labels == {"figure": "Similarity", "benchmark": "Sparse, lesions", "method": "SimCroP"}
+    assert labels == {"title": "Similarity", "benchmark": "Sparse, lesions", "method": "SimCroP"}
     assert pictured.labels(config, "label_efficiency")["benchmark"] == "all"

@@ -1,13 +1,14 @@
 rule report:
     input:
         expand("results/report/{table}.csv", table=plan.TABLES),
-        expand("results/report/figures/{figure}.png", figure=plan.figure_names(CONFIG)),
+        expand("results/report/figures/{figure}.png", figure=pictured.names(CONFIG)),
+        "results/report/index.html",
 
 
 rule study:
     input:
         expand("results/report/{table}.csv", table=plan.COMPARISON),
-        expand("results/report/figures/{figure}.png", figure=plan.figure_names(CONFIG)),
+        expand("results/report/figures/{figure}.png", figure=pictured.names(CONFIG)),
 
 
 rule ablations:
@@ -63,7 +64,7 @@ rule report_figures:
         ),
         scores=plan.all_scores(CONFIG, plan.COMPARISON),
         reconstruction=plan.reconstruction(CONFIG),
-        histories=[training.history for training in plan.trainings(CONFIG)],
+        histories=[training.history for training in pictured.trainings(CONFIG)],
     output:
         settings="results/report/figures/settings.yaml",
         png=[
@@ -73,11 +74,11 @@ rule report_figures:
                 category="Figures",
                 labels=pictured.labels(CONFIG, figure),
             )
-            for figure in plan.figure_names(CONFIG)
+            for figure in pictured.names(CONFIG)
         ],
         svg=expand(
             "results/report/figures/{figure}.{suffix}",
-            figure=plan.figure_names(CONFIG),
+            figure=pictured.names(CONFIG),
             suffix=("svg", "pdf"),
         ),
     log:
@@ -87,8 +88,41 @@ rule report_figures:
     conda:
         "../../environment.yml"
     params:
-        settings=plan.figures(CONFIG),
-        trigger=plan.trigger(plan.figures(CONFIG)),
+        settings=plan.figures(CONFIG, pictured.trainings(CONFIG), pictured.sweeps(CONFIG)),
+        trigger=plan.trigger(
+            plan.figures(CONFIG, pictured.trainings(CONFIG), pictured.sweeps(CONFIG))
+        ),
+    shell:
+        """
+        echo {params.settings:q} >{output.settings}
+        exec simcrop report {output.settings} >{log} 2>&1
+        """
+
+
+# What runs took is read where it lies: a page is no reason to run anything again.
+rule report_page:
+    input:
+        tables=expand("results/report/{table}.csv", table=plan.TABLES),
+        pictures=expand("results/report/figures/{figure}.svg", figure=pictured.names(CONFIG)),
+        scores=plan.all_scores(CONFIG),
+        audits=expand("results/prepare/{cohort}/audit.csv", cohort=CONFIG.prepare),
+    output:
+        settings="results/report/page.settings.yaml",
+        page=report(
+            "results/report/index.html",
+            caption="../report/page.rst",
+            category="All on one page",
+        ),
+        costs="results/report/costs.csv",
+    log:
+        "results/report/page.log.txt",
+    benchmark:
+        "results/report/page.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=plan.page(CONFIG, pictured.shown(CONFIG)),
+        trigger=plan.trigger(plan.page(CONFIG, pictured.shown(CONFIG))),
     shell:
         """
         echo {params.settings:q} >{output.settings}
