@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from simcrop import cohorts, runs
+from simcrop import cohorts, hub, runs
 from simcrop.settings import Config
 
 PREPARE = "results/prepare/{cohort}"
@@ -119,11 +119,16 @@ def zero_shot(config: Config, benchmark: str, method: str) -> list[str]:
     return text_encoder(config, config.encoders(benchmark), method)
 
 
-def start(config: Config, method: str) -> list[str]:
-    """The file that the encoder of a method starts from, if there is one."""
+def start(config: Config, method: str) -> str | None:
+    """The file or repository that the encoder of a method starts from, if there is one."""
     entry = config.methods[method]
-    path = entry.weights or (config.pretrain.weights if entry.objectives.names else None)
-    return [path] if path else []
+    return entry.weights or (config.pretrain.weights if entry.objectives.names else None)
+
+
+def start_file(config: Config, method: str) -> list[str]:
+    """The file that the encoder of a method starts from, if it is one here."""
+    place = start(config, method)
+    return [place] if place and not hub.is_repository(place) else []
 
 
 def example(config: Config, benchmark: str) -> str:
@@ -244,7 +249,7 @@ def encoder(config: Config) -> Builder:
             text_encoder=TEXT_ENCODER.format(cohort=wildcards.cohort)
             if method.objectives.reads_reports
             else None,
-            start=next(iter(start(config, wildcards.method)), None),
+            start=start(config, wildcards.method),
         )
 
     return build

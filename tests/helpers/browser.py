@@ -56,5 +56,5 @@ def look(page: Path, script: str, folder: Path) -> Any:
     found = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
     assert found, done.stdout[-2000:] + done.stderr[-2000:]
     answer = json.loads(html.unescape(found[1]))
-    assert answer["faults"] == []
+    assert answer["faults"] == [], answer
     return answer["told"]

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from workflow_run import clone, run, snakemake
 
 TABLES = (
     "classification",
@@ -23,31 +24,6 @@ SEVERAL = ("ct-rate", "radchestct")  # benchmarks of several labels
 COLUMNS = ["benchmark", "method", "fraction", "metric", "mean", "low", "high", "seeds", "cases"]
 
 
-def snakemake(folder: Path, *arguments: str) -> list[str]:
-    """The command line of Snakemake, with the shrunken configuration."""
-    return [
-        *(sys.executable, "-m", "snakemake", "--cores", "1", "--rerun-incomplete"),
-        *("--configfile", "tests/suite/tiny.yaml", *arguments),
-    ]
-
-
-def run(folder: Path, *arguments: str) -> str:
-    """What Snakemake printed; fails with it where Snakemake failed."""
-    done = subprocess.run(
-        snakemake(folder, *arguments), cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    return done.stdout + done.stderr
-
-
-def clone(root: Path, folder: Path) -> Path:
-    """A copy of what the workflow reads."""
-    for name in ("workflow", "config", "tests/suite"):
-        shutil.copytree(root / name, folder / name)
-    shutil.copy(root / "environment.yml", folder)
-    return folder
-
-
 def tables(folder: Path) -> dict[str, bytes]:
     """The tables, byte for byte."""
     report = folder / "results" / "report"
@@ -56,14 +32,6 @@ def tables(folder: Path) -> dict[str, bytes]:
         for table in TABLES
         for suffix in ("csv", "md", "tex")
     }
-
-
-@pytest.fixture(scope="module")
-def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which everything was run, undisturbed."""
-    folder = clone(root, tmp_path_factory.mktemp("finished"))
-    run(folder)
-    return folder
 
 
 @pytest.mark.xdist_group("workflow")

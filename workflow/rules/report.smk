@@ -112,6 +112,7 @@ rule report_page:
             "results/report/index.html",
             caption="../report/page.rst",
             category="All on one page",
+            labels={"page": "tables, figures, provenance, costs, cases set aside"},
         ),
         costs="results/report/costs.csv",
     log:
