@@ -83,7 +83,8 @@ def test_a_changed_k_reruns_what_depends_on_it_and_nothing_else(finished):
         "benchmark_retrieval": 1,
         "report_table": 6,
         "report_figures": 1,
-        "total": 20,
+        "report_page": 1,
+        "total": 21,
     }
 
 

@@ -99,6 +99,10 @@ rule report_figures:
         """
 
 
+localrules:
+    report_page,
+
+
 # What runs took is read where it lies: a page is no reason to run anything again.
 rule report_page:
     input:
