@@ -28,13 +28,15 @@ STEPS = {
     "sample": "simcrop.benchmark.sample:sample",
     "table": "simcrop.report.tables:table",
     "figures": "simcrop.report.figures:figures",
+    "sweeps": "simcrop.report.figures:sweeps",
+    "page": "simcrop.report.page:page",
 }
 STAGES = {
     "acquire": "make, find or fetch a dataset's raw files",
     "prepare": "index, resample and audit a cohort, split its reports into sentences",
     "pretrain": "train a text encoder or an encoder",
     "benchmark": "probe, fine-tune or localise with an encoder",
-    "report": "write a table or the figures",
+    "report": "write a table, the figures or the page that holds both",
 }
 # The steps whose training is divided among processes.
 DIVIDED = ("encoder", "segmentation")

@@ -5,6 +5,7 @@ BERT that alignment needs, README.md the model card.
 """
 
 import json
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,6 +17,8 @@ from simcrop.errors import InputError
 from simcrop.formats import weights as format_
 
 MODEL, TEXT_ENCODER = "model.safetensors", "text_encoder"
+_WEIGHTS = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+_REPOSITORY = re.compile(r"([\w-][\w.-]*/[\w-][\w.-]*)(?:@([\w.-]+))?")
 
 
 def export(weights: str | Path, folder: str | Path, text_encoder: str | Path | None = None) -> None:
@@ -92,6 +95,43 @@ def fetch(repository: str | Path, revision: str | None = None) -> Path:
     if not (folder / MODEL).is_file():
         raise InputError(f"{repository}: holds no {MODEL}; send it with 'simcrop push'")
     return folder
+
+
+def is_repository(place: str) -> bool:
+    """Whether weights are named as OWNER/NAME or OWNER/NAME@REVISION, and not as a file."""
+    return bool(_REPOSITORY.fullmatch(place)) and not place.endswith(_WEIGHTS)
+
+
+def weights_file(place: str) -> Path:
+    """The file of weights at `place`: itself, or that of a repository, fetched from the hub.
+
+    A repository gives its model.safetensors, or else the one file of weights that it holds.
+
+    Raises:
+        InputError: it cannot be reached, or has no such file or several.
+    """
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    if not is_repository(place):
+        return Path(place)
+    name, revision = _REPOSITORY.fullmatch(place).groups()
+    try:
+        every = HfApi().list_repo_files(name, revision=revision)
+        held = sorted(file for file in every if file.endswith(_WEIGHTS))
+        file = MODEL if MODEL in held else held[0] if len(held) == 1 else None
+        if file is None:
+            told = ", ".join(held[:5]) or "none"
+            raise InputError(
+                f"{place}: holds no {MODEL} and not one file of weights (found: {told}); fetch the "
+                "one you mean and name its path"
+            )
+        return Path(hf_hub_download(name, file, revision=revision))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise InputError(
+            f"{place}: no repository of the hub that can be reached ({type(error).__name__}); "
+            f"look at its name and at HF_TOKEN; a file here ends in {', '.join(_WEIGHTS)}"
+        ) from error
 
 
 def _card(settings: dict, text: bool) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from simcrop import cohorts, runs
+from simcrop import cohorts, hub, runs
 from simcrop.settings import Config
 
 PREPARE = "results/prepare/{cohort}"
@@ -131,11 +131,16 @@ def zero_shot(config: Config, benchmark: str, method: str) -> list[str]:
     return text_encoder(config, config.encoders(benchmark), method)
 
 
-def start(config: Config, method: str) -> list[str]:
-    """The file that the encoder of a method starts from, if there is one."""
+def start(config: Config, method: str) -> str | None:
+    """The file or repository that the encoder of a method starts from, if there is one."""
     entry = config.methods[method]
-    path = entry.weights or (config.pretrain.weights if entry.objectives.names else None)
-    return [path] if path else []
+    return entry.weights or (config.pretrain.weights if entry.objectives.names else None)
+
+
+def start_file(config: Config, method: str) -> list[str]:
+    """The file that the encoder of a method starts from, if it is one here."""
+    place = start(config, method)
+    return [place] if place and not hub.is_repository(place) else []
 
 
 def example(config: Config, benchmark: str) -> str:
@@ -155,21 +160,6 @@ def shown(config: Config, method: str) -> str:
     return WEIGHTS.format(
         cohort=config.pretrain.cohort, method=method, seed=config.pretrain.seeds[0]
     )
-
-
-def figure_names(config: Config) -> list[str]:
-    """The figures of the report; what a configuration has no runs for is left out."""
-    objectives = config.methods[config.report.example].objectives
-    kinds = {benchmark.task for benchmark in config.benchmark.values()}
-    names = ["label_efficiency"] if kinds & {"classification", "segmentation"} else []
-    if "classification" in kinds:
-        names.append("per_label_auroc")
-    if objectives.image_reconstruction:
-        names.append("reconstruction")
-    names += [f"segmentation_{name}" for name in benchmarks(config, "segmentation")]
-    if objectives.sentence_alignment:
-        names += [f"similarity_{name}" for name in benchmarks(config, "localisation")]
-    return names
 
 
 def trigger(builder: Builder) -> Callable[[Any], str]:
@@ -271,7 +261,7 @@ def encoder(config: Config) -> Builder:
             text_encoder=TEXT_ENCODER.format(cohort=wildcards.cohort)
             if method.objectives.reads_reports
             else None,
-            start=next(iter(start(config, wildcards.method)), None),
+            start=start(config, wildcards.method),
         )
 
     return build
@@ -333,7 +323,7 @@ def table(config: Config) -> Builder:
     )
 
 
-def figures(config: Config) -> Builder:
+def figures(config: Config, trainings: list[runs.Training]) -> Builder:
     """Settings of `figures`."""
 
     def images(task: str) -> list[runs.Images]:
@@ -351,11 +341,34 @@ def figures(config: Config) -> Builder:
     return lambda wildcards, input: _yaml(
         runs.Figures,
         input,
+        seed=config.seed,
         settings=config.report,
         titles=titles(config),
+        methods=config.pretrain.methods,
         tables="results/report",
+        trainings=trainings,
         segmentations=images("segmentation"),
         localisations=images("localisation"),
+    )
+
+
+def sweeps(config: Config, varied: list[runs.Sweep]) -> Builder:
+    """Settings of `sweeps`."""
+    example = config.report.example
+    return lambda wildcards, input: _yaml(
+        runs.Sweeps, input, example=example, titles=titles(config), sweeps=varied
+    )
+
+
+def page(config: Config, figures: list[runs.Shown]) -> Builder:
+    """Settings of `page`."""
+    return lambda wildcards, input: _yaml(
+        runs.Page,
+        input,
+        titles=titles(config),
+        example=config.report.example,
+        results="results",
+        figures=figures,
     )
 
 

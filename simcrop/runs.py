@@ -219,17 +219,71 @@ class Images(Strict):
     masks: list[str]
 
 
+class Training(Strict):
+    """An encoder's training: its method, and history.csv."""
+
+    method: str
+    history: str
+
+
+class Sweep(Strict):
+    """A setting of which several values were tried, and the value of each method."""
+
+    axis: str = Field(description="what is on the axis, with its unit")
+    log: bool
+    values: dict[str, float]
+
+
 class Figures(Run):
-    """Tables, scores, predictions and kept images → figures/*.png and *.svg."""
+    """Tables, scores, predictions and kept images → figures/*.png, *.svg and *.pdf."""
 
     stage: Literal["report"] = "report"
     step: Literal["figures"] = "figures"
+    seed: int
     settings: Report
     titles: dict[str, str]
+    methods: list[str] = Field(description="those that are compared, in table order")
     tables: str = Field(description="the folder of the tables")
+    scores: list[str] = Field(description="of the comparison")
+    trainings: list[Training]
     reconstruction: str = Field(description="reconstruction.zip of the example method")
     segmentations: list[Images]
     localisations: list[Images]
+
+
+class Sweeps(Run):
+    """The table of the ablations → ablation_sweeps.png, .svg and .pdf."""
+
+    stage: Literal["report"] = "report"
+    step: Literal["sweeps"] = "sweeps"
+    example: str
+    titles: dict[str, str]
+    table: str
+    sweeps: list[Sweep]
+
+
+class Shown(Strict):
+    """A figure on the page: its file, what it is listed by, and the file of its caption."""
+
+    file: str
+    title: str
+    benchmark: str
+    method: str
+    caption: str
+
+
+class Page(Run):
+    """Tables, figures, scores and audits → index.html, and costs.csv of all runs in `results`."""
+
+    stage: Literal["report"] = "report"
+    step: Literal["page"] = "page"
+    titles: dict[str, str]
+    example: str
+    results: str = Field(description="the folder whose runs the costs are of")
+    tables: list[str]
+    figures: list[Shown]
+    scores: list[str]
+    audits: list[str]
 
 
 AnyRun = Annotated[
@@ -246,7 +300,9 @@ AnyRun = Annotated[
     | Retrieve
     | Sample
     | Table
-    | Figures,
+    | Figures
+    | Sweeps
+    | Page,
     Field(discriminator="step"),
 ]
 

@@ -219,8 +219,13 @@ class Method(Strict):
 
     title: str = Field(description="the row's name in tables")
     mask_ratio: float = Field(0.75, ge=0, lt=1, description="share of patches that are dropped")
+    compared: bool = Field(
+        False, description="a row of every table, as if it stood in pretrain.methods too"
+    )
     weights: str | None = Field(
-        None, description="file that the encoder starts from; without objectives it stays there"
+        None,
+        description="file, or repository of the hub as OWNER/NAME or OWNER/NAME@REVISION, that the "
+        "encoder starts from; without objectives it stays there",
     )
     objectives: Objectives = Objectives()
 
@@ -274,7 +279,9 @@ class Pretrain(Strict):
     )
     encoder: Vit = Vit()
     weights: str | None = Field(
-        None, description="file that all methods with objectives start from, but for their own"
+        None,
+        description="file or repository that all methods with objectives start from, but for their "
+        "own",
     )
     text_encoder: TextEncoder = TextEncoder()
     recipe: Recipe = Recipe()

@@ -153,7 +153,7 @@ def read(paths: Iterable[str | Path]) -> Config:
 
 
 def load(config: dict[str, Any]) -> Config:
-    """Resolve `extends` among the methods and check the whole configuration.
+    """Resolve `extends` and `compared` among the methods and check the whole configuration.
 
     An entry of null takes away what a file below had under that name.
 
@@ -167,7 +167,9 @@ def load(config: dict[str, Any]) -> Config:
             config[section] = {name: entry for name, entry in entries if entry is not None}
     methods = config.get("methods")
     if isinstance(methods, dict):
-        config["methods"] = {name: _extended(name, methods) for name in methods}
+        methods = {name: _extended(name, methods) for name in methods}
+        config["methods"] = methods
+        config["pretrain"] = _with_compared(config.get("pretrain"), methods)
     try:
         checked = Config.model_validate(config)
     except ValidationError as error:
@@ -197,7 +199,18 @@ def _extended(name: str, methods: dict[str, Any], below: tuple[str, ...] = ()) -
         raise InputError(f"methods.{below[-1]}.extends: there is no method '{name}'")
     entry = dict(methods[name] or {})
     parent = entry.pop("extends", None)
+    if below:
+        entry.pop("compared", None)  # which one of them is a row of the tables is not inherited
     return _merged(_extended(parent, methods, (*below, name)), entry) if parent else entry
+
+
+def _with_compared(pretrain: Any, methods: dict[str, Any]) -> Any:
+    """The section `pretrain` with the methods that say of themselves that they are compared."""
+    named = pretrain.get("methods") if isinstance(pretrain, dict) else None
+    if not isinstance(named, list):
+        return pretrain
+    further = [name for name, entry in methods.items() if entry.get("compared") is True]
+    return {**pretrain, "methods": list(dict.fromkeys([*named, *further]))}
 
 
 def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import yaml
 
 STAGES = {"acquire", "prepare", "pretrain", "benchmark", "report"}
 GROUND = {"errors", "files", "progress", "provenance", "sections", "settings", "runs", "formats"}
-GROUND |= {"remote", "processes", "checkpoints", "monitor"}
+GROUND |= {"remote", "hub", "processes", "checkpoints", "monitor"}
 MAY_IMPORT = {
     "models": {"models"},
     "remote": {"errors", "remote"},

@@ -118,3 +118,52 @@ def test_a_repository_that_cannot_be_reached_is_named(monkeypatch):
     monkeypatch.setattr(huggingface_hub, "snapshot_download", refused)
     with pytest.raises(InputError, match="me/none: neither a folder here nor a repository"):
         Encoder.from_pretrained("me/none")
+
+
+START = """
+import sys
+from simcrop import hub
+from simcrop.errors import InputError
+for place in sys.argv[1:]:
+    try:
+        print(hub.weights_file(place).resolve().read_bytes().hex())
+    except InputError as error:
+        print(error)
+"""
+
+
+def test_a_method_starts_from_the_file_of_weights_that_a_repository_holds(tmp_path):
+    here = tmp_path / "here.pth"
+    here.write_bytes(b"\x03")
+    with LocalHost() as host:
+        host.repositories["me/ours"] = {"model.safetensors": b"\x01", "other.bin": b"\x09"}
+        host.repositories["lab/theirs"] = {"README.md": b"#", "vit/encoder.pth": b"\x02"}
+        host.repositories["lab/many"] = {"a.pth": b"\x07", "b.pth": b"\x08"}
+        environment = {**os.environ, "HF_ENDPOINT": host.url, "HF_HOME": str(tmp_path / "home")}
+        environment |= {"HF_HUB_DISABLE_XET": "1"}
+        places = ("me/ours", "lab/theirs", str(here), "lab/many", "lab/none")
+        done = subprocess.run(
+            [sys.executable, "-c", START, *places], env=environment, capture_output=True, text=True
+        )
+    ours, theirs, local, many, none = done.stdout.splitlines()
+    assert (ours, theirs, local) == ("01", "02", "03")
+    assert "lab/many: holds no model.safetensors" in many
+    assert "found: a.pth, b.pth" in many
+    assert "lab/none: no repository of the hub that can be reached" in none
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("owner/name", True),
+        ("owner/name@v1.0", True),
+        ("data/simcrop.pth", False),
+        ("data/model.safetensors", False),
+        ("simcrop.pth", False),
+        ("/data/name", False),
+        ("../data/name", False),
+        ("results/pretrain/ct-rate", False),
+    ],
+)
+def test_a_repository_is_told_from_a_file_by_its_name(place, expected):
+    assert hub.is_repository(place) is expected

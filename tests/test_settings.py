@@ -191,7 +191,30 @@ def test_methods_start_from_the_weights_they_name_and_random_ones_from_none(raw_
     raw_config["pretrain"]["methods"].append("published")
     config = settings.load(raw_config)
     starts = {name: plan.start(config, name) for name in ("random", "simcrop", "published")}
-    assert starts == {"random": [], "simcrop": ["data/mae.pth"], "published": ["data/simcrop.pth"]}
+    expected = {"random": None, "simcrop": "data/mae.pth", "published": "data/simcrop.pth"}
+    assert starts == expected
+    for name, place in expected.items():
+        assert plan.start_file(config, name) == ([place] if place else [])
+
+
+def test_a_repository_of_the_hub_is_no_file_that_a_job_waits_for(raw_config):
+    raw_config["methods"]["mine"] = {"title": "Mine", "weights": "me/ct@v2"}
+    config = settings.load(raw_config)
+    assert plan.start(config, "mine") == "me/ct@v2"
+    assert plan.start_file(config, "mine") == []
+
+
+def test_a_compared_method_is_in_every_table_and_what_extends_it_is_not(raw_config):
+    mine = {"extends": "simcrop", "title": "Mine", "compared": True}
+    raw_config["methods"]["mine"] = mine
+    raw_config["methods"]["mine-too"] = {"extends": "mine", "title": "Mine too"}
+    before = list(raw_config["pretrain"]["methods"])
+    config = settings.load(raw_config)
+    assert config.pretrain.methods == [*before, "mine"]
+    for table in plan.COMPARISON:
+        assert any("/mine/" in path for path in plan.scores(config, table)), table
+    assert plan.titles(config)["mine"] == "Mine"
+    assert not any("/mine-too/" in path for path in plan.encoders(config))
 
 
 def test_zero_shot_is_asked_of_methods_that_compare_texts_with_volumes(raw_config):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from simcrop import files, processes, runs
+from simcrop import files, hub, processes, runs
 from simcrop.checkpoints import Checkpoints
 from simcrop.errors import InputError
 from simcrop.formats import cases, foreign, sentences, weights
@@ -38,7 +38,7 @@ def encoder(run: runs.Encoder, out: Path) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state: dict[str, Tensor] = {}
     if run.start:
-        state, settings = foreign.read(run.start, run.encoder)
+        state, settings = foreign.read(hub.weights_file(run.start), run.encoder)
         run = run.model_copy(update={"encoder": settings})
     table = cases.read(run.cases)
     names = run.method.objectives.names

@@ -10,14 +10,14 @@ from simcrop import runs
 from simcrop.errors import InputError
 from simcrop.formats import maps, scores
 from simcrop.formats.volumes import VolumeStore
-from simcrop.report import images, plots, style
+from simcrop.report import curves, differences, images, plots, style
 
 
 def figures(run: runs.Figures, out: Path) -> None:
-    """Write every figure that the run has material for, as PNG and as SVG.
+    """Write every figure that the run has material for, as PNG, SVG and PDF.
 
-    `label_efficiency`, `per_label_auroc`, `reconstruction`, `segmentation_<benchmark>` and
-    `similarity_<benchmark>`.
+    `label_efficiency`, `per_label_auroc_<benchmark>`, `per_label_difference_<benchmark>`,
+    `training_curves`, `reconstruction`, `segmentation_<benchmark>` and `similarity_<benchmark>`.
 
     Raises:
         InputError: a table, a kept image or what belongs to it is missing.
@@ -25,6 +25,18 @@ def figures(run: runs.Figures, out: Path) -> None:
     with style.styled():
         for name, figure in _figures(run):
             style.save(figure, out, name)
+
+
+def sweeps(run: runs.Sweeps, out: Path) -> None:
+    """Write `ablation_sweeps` as PNG, SVG and PDF.
+
+    Raises:
+        InputError: the table is missing.
+    """
+    with style.styled():
+        table = _table(Path(run.table))
+        figure = curves.ablation_sweeps(table, run.sweeps, run.example, run.titles)
+        style.save(figure, out, "ablation_sweeps")
 
 
 def _figures(run: runs.Figures) -> Iterator[tuple[str, Figure]]:
@@ -35,12 +47,18 @@ def _figures(run: runs.Figures) -> Iterator[tuple[str, Figure]]:
         [part for part in (classification, segmentation) if len(part)] or [segmentation]
     )
     if len(both):
-        yield "label_efficiency", plots.label_efficiency(both, run.titles)
-    if len(classification):
-        benchmarks = list(dict.fromkeys(classification["benchmark"]))
-        wanted = run.settings.ablation_benchmark
-        benchmark = wanted if wanted in benchmarks else benchmarks[0]
-        yield "per_label_auroc", plots.per_label_auroc(classification, benchmark, run.titles)
+        yield "label_efficiency", plots.label_efficiency(both, run.methods, run.titles)
+    for benchmark in differences.of_labels(run):
+        drawn = plots.per_label_auroc(classification, benchmark, run.methods, run.titles)
+        yield f"per_label_auroc_{benchmark}", drawn
+    example = run.settings.example
+    for benchmark, table in differences.differences(run).items():
+        yield (
+            f"per_label_difference_{benchmark}",
+            plots.per_label_difference(table, benchmark, example, run.methods, run.titles),
+        )
+    if run.trainings:
+        yield "training_curves", _training(run)
     store = VolumeStore(run.reconstruction)
     if store.cases:
         yield "reconstruction", images.reconstruction(_reconstructed(store))
@@ -66,31 +84,43 @@ def _reconstructed(store: VolumeStore) -> list[tuple]:
     ]
 
 
+def _training(run: runs.Figures) -> Figure:
+    histories = pd.concat(
+        [_table(Path(each.history)).assign(method=each.method) for each in run.trainings]
+    )
+    return curves.training_curves(histories, run.methods, run.titles)
+
+
 def _segmentation(shown: runs.Images, titles: dict[str, str]) -> Figure:
-    """The test case of median Dice at the largest fraction, of which the run kept the masks."""
+    """The test cases of worst, median (of two, the lower) and best Dice at the largest fraction."""
     folder = Path(shown.run)
     found = scores.read(folder / "scores.json")
     table = scores.read_predictions(folder / "predictions.csv")
     table = table[table["fraction"] == table["fraction"].max()].set_index("case")
     parts = table.filter(regex="^dice:")
-    dice = parts.mean(axis=1)
-    case = _median(dice)
+    dice = parts.mean(axis=1).dropna().sort_values(kind="stable")
+    places = {(len(dice) - 1) // 2: "Median", 0: "Worst", len(dice) - 1: "Best"}
+    places = places if len(dice) > 1 else {0: "The only case"}
+    chosen = {dice.index[place]: name for place, name in sorted(places.items())}
     structures = {}
     for id_, name in found["settings"]["structures"].items():
-        value = parts.loc[case, f"dice:{name}"]
-        structures[int(id_)] = f"{id_}  {name}" + (
-            "" if pd.isna(value) else f", {100 * value:.1f} %"
-        )
+        values = [parts.loc[case, f"dice:{name}"] for case in chosen]
+        told = ", ".join("–" if pd.isna(value) else f"{100 * value:.1f}" for value in values)
+        structures[int(id_)] = f"{id_}  {name}: {told}"
     volumes = VolumeStore(shown.volumes)
     truth, predicted = VolumeStore(shown.masks), VolumeStore(folder / "masks.zip")
+    cases = [
+        images.Segmented(
+            title=f"{name}, Dice {100 * dice[case]:.1f} %",
+            volume=volumes.read(case),
+            affine=volumes.affine(case),
+            truth=truth.read(case),
+            predicted=predicted.read(case),
+        )
+        for case, name in chosen.items()
+    ]
     title = f"{titles[shown.benchmark]}, {titles[found['method']]}"
-    return images.segmentation(
-        volumes.read(case),
-        volumes.affine(case),
-        (truth.read(case), predicted.read(case)),
-        structures,
-        f"{title}: {case}, Dice {100 * dice[case]:.1f} %",
-    )
+    return images.segmentation(cases, structures, title)
 
 
 def _similarity(shown: runs.Images) -> Figure:

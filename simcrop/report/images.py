@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 import matplotlib.patheffects as effects
 import numpy as np
+from contourpy import contour_generator
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MultipleLocator
 from scipy.ndimage import distance_transform_edt
 
 from simcrop.formats import maps
@@ -21,6 +25,7 @@ from simcrop.report import style
 WINDOW = (-1000, 400)  # HU shown from black to white: lung and soft tissue
 PLANES = {"axial": (2, 0, 1), "coronal": (1, 0, 2), "sagittal": (0, 1, 2)}  # across, right, up
 _SIDES = {"axial": "RL", "coronal": "RL", "sagittal": "AP"}
+_LETTERS = ((0.93, 0.06), (0.93, 0.94))  # of the sides: upwards and across, in shares of a panel
 _HIDDEN = "#3B6E8F"
 _STROKE = [effects.withStroke(linewidth=1.5, foreground="black")]
 
@@ -54,38 +59,50 @@ def fullest(mask: np.ndarray, plane: str, affine: np.ndarray) -> Slice:
     return Slice(plane, max(range(len(kinds)), key=kinds.__getitem__), affine)
 
 
-def segmentation(
-    volume: np.ndarray,
-    affine: np.ndarray,
-    masks: tuple[np.ndarray, np.ndarray],
-    structures: dict[int, str],
-    title: str,
-) -> Figure:
-    """CT, true and predicted structures of one case: an axial and a coronal slice.
+@dataclass(frozen=True)
+class Segmented:
+    """One case: its name and score, HU (X, Y, Z), the (4, 4) affine, true and predicted ids."""
+
+    title: str
+    volume: np.ndarray
+    affine: np.ndarray
+    truth: np.ndarray
+    predicted: np.ndarray
+
+
+def segmentation(cases: list[Segmented], structures: dict[int, str], title: str) -> Figure:
+    """True and predicted structures on the CT: a row a case, an axial and a coronal slice.
 
     Args:
-        volume: (X, Y, Z) HU in RAS.
-        affine: (4, 4) from voxels to mm.
-        masks: truth and prediction, (X, Y, Z) ids of structures.
+        cases: from top to bottom.
         structures: text of the legend, by id.
         title: above the figure.
     """
-    figure = style.figure(5.0 + 0.18 * -(-len(structures) // 3))
+    tall = [_tall(case.volume, case.affine, ("axial", "coronal")) for case in cases]
+    lines = -(-len(structures) // 2)
+    figure = style.figure(1.2 + 0.17 * lines + sum(0.3 + 1.38 * each for each in tall))
     figure.suptitle(title)
-    panels = figure.subplots(2, 3)
+    panels = figure.subplots(len(cases), 4, squeeze=False)
     shown: set[int] = set()
-    for row, plane in zip(panels, ("axial", "coronal"), strict=True):
-        cut = fullest(masks[0], plane, affine)
-        for panel, ids in zip(row, (None, *masks), strict=True):
-            _ct(panel, volume, cut)
-            if ids is not None:
+    for row, case in zip(panels, cases, strict=True):
+        for pair, plane in zip((row[:2], row[2:]), ("axial", "coronal"), strict=True):
+            cut = fullest(case.truth, plane, case.affine)
+            for panel, ids in zip(pair, (case.truth, case.predicted), strict=True):
+                _ct(panel, case.volume, cut)
                 shown |= _structures(panel, ids, cut, structures)
-    _label_edges(panels)
-    for panel, name in zip(panels[0], ("CT", "Truth", "Prediction"), strict=True):
+            pair[1].set_ylabel("")
+            pair[1].tick_params(labelleft=False)
+            for panel in pair:
+                panel.xaxis.set_major_locator(MultipleLocator(100))
+        row[0].set_ylabel(f"{case.title}\n{row[0].get_ylabel()}")
+    for panel in panels[:-1].flat:
+        panel.set_xlabel("")
+    names = ("Truth, axial", "Prediction, axial", "Truth, coronal", "Prediction, coronal")
+    for panel, name in zip(panels[0], names, strict=True):
         panel.set_title(name)
     handles = [Patch(**_look(i, structures), label=structures[i]) for i in sorted(shown)]
-    legend = "Structures and their Dice in the whole volume"
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, title=legend)
+    legend = "Structures and their Dice (%) in the whole volume, in the order of the rows"
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, title=legend)
     return figure
 
 
@@ -96,7 +113,12 @@ def reconstruction(cases: list[tuple[str, dict[str, np.ndarray], np.ndarray]]) -
         cases: name; HU (X, Y, Z) by "original", "masked" (below -1000 where hidden) and
             "rebuilt"; and the (4, 4) affine.
     """
-    figure = style.figure(0.4 + 4.6 * len(cases))
+    tall = [
+        _tall(volumes["original"], affine, (plane,))
+        for _, volumes, affine in cases
+        for plane in ("axial", "coronal")
+    ]
+    figure = style.figure(0.7 + sum(0.12 + 2.0 * each for each in tall))
     panels = figure.subplots(2 * len(cases), 3)
     for number, (case, volumes, affine) in enumerate(cases):
         for row, plane in zip(panels[2 * number :], ("axial", "coronal"), strict=False):
@@ -127,7 +149,7 @@ def similarity(
         cosines: (GX, GY, GZ) on the patches, and the (4, 4) affine of their centres.
         sentence: above the figure.
     """
-    figure = style.figure(5.2)
+    figure = style.figure(1.6 + 2 * 1.5 * _tall(volume, affine, tuple(PLANES)))
     figure.suptitle("\n".join(textwrap.wrap(f"“{sentence}”", 95)))
     panels = figure.subplots(2, 3)
     overlay = maps.on_volume(*cosines, affine, volume.shape)
@@ -151,7 +173,15 @@ def similarity(
         column[0].set_xlabel("")
     bar = figure.colorbar(image, ax=list(panels[1]), label="Cosine similarity", pad=0.02)
     bar.ax.set_facecolor("black")
+    outline = Line2D([], [], color=style.COLOURS[5], label="Lesion that the sentence tells of")
+    figure.legend(handles=[outline], loc="outside lower center")
     return figure
+
+
+def _tall(volume: np.ndarray, affine: np.ndarray, planes: tuple[str, ...]) -> float:
+    """How tall the tallest of some planes is, against its width."""
+    edges = [Slice(plane, 0, affine).extent(volume.shape) for plane in planes]
+    return max((top - bottom) / (right - left) for left, right, bottom, top in edges)
 
 
 def _ct(panel: Axes, volume: np.ndarray, cut: Slice, under: str = "black") -> None:
@@ -172,9 +202,9 @@ def _ct(panel: Axes, volume: np.ndarray, cut: Slice, under: str = "black") -> No
     across, up = ("xyz"[axis] for axis in PLANES[cut.plane][1:])
     panel.set_xlabel(f"{across} (mm)")
     panel.set_ylabel(f"{up} (mm)")
-    for side, x in zip(_SIDES[cut.plane], (0.06, 0.94), strict=True):
+    for side, (y, x) in zip(_SIDES[cut.plane], _LETTERS, strict=True):
         panel.text(
-            *(x, 0.93, side),
+            *(x, y, side),
             transform=panel.transAxes,
             color="white",
             ha="center",
@@ -201,24 +231,30 @@ def _look(id_: int, structures: dict[int, str]) -> dict[str, object]:
 
 
 def _structures(panel: Axes, ids: np.ndarray, cut: Slice, structures: dict[int, str]) -> set[int]:
-    """Draw the structures of a slice, each numbered at its thickest place; returns their ids."""
+    """Draw the structures of a slice, numbered at their thickest places; returns their ids."""
     flat, extent = cut.of(ids), cut.extent(ids.shape)
     colours = np.zeros((*flat.shape, 4))
     present = [id_ for id_ in structures if (flat == id_).any()]
-    for id_ in present:
+    places: list[np.ndarray] = []
+    for id_ in sorted(present, key=lambda id_: -(flat == id_).sum()):
         look = _look(id_, structures)
         colours[flat == id_] = look["facecolor"]
         _outline(panel, flat == id_, extent, look["edgecolor"], look["linestyle"])
         depth = distance_transform_edt(np.pad(flat == id_, 1))[1:-1, 1:-1]
-        row, column = np.unravel_index(depth.argmax(), depth.shape)
-        x = np.interp(column + 0.5, (0, flat.shape[1]), extent[:2])
-        y = np.interp(row + 0.5, (0, flat.shape[0]), extent[2:])
+        inside = (np.argwhere(depth == depth.max())[0] + 0.5) / flat.shape
+        # A number that would lie on another or on a side's letter is left out.
+        taken = [*places, *_LETTERS]
+        if any((np.abs(inside - other) < (0.08, 0.1)).all() for other in taken):
+            continue
+        places.append(inside)
+        x = np.interp(inside[1], (0, 1), extent[:2])
+        y = np.interp(inside[0], (0, 1), extent[2:])
         panel.text(
             *(x, y, str(id_)),
             color="white",
             ha="center",
             va="center",
-            fontsize=7,
+            fontsize=6,
             path_effects=_STROKE,
         )
     panel.imshow(colours, extent=extent, origin="lower", interpolation="nearest")
@@ -236,8 +272,20 @@ def _outline(
     panel: Axes, mask: np.ndarray, extent: tuple[float, ...], colour: object, line: str
 ) -> None:
     """Trace the voxel edges of a 2D mask."""
-    times = max(1, 400 // max(mask.shape))
-    fine = np.pad(mask.repeat(times, 0).repeat(times, 1), 1)
+    # Contours of a mask three times as fine cut its corners by a sixth of a voxel.
+    fine = np.pad(mask.repeat(3, 0).repeat(3, 1), 1)
     steps = [(extent[2 * i + 1] - extent[2 * i]) / (fine.shape[1 - i] - 2) for i in (0, 1)]
     x, y = (extent[2 * i] + (np.arange(fine.shape[1 - i]) - 0.5) * steps[i] for i in (0, 1))
-    panel.contour(x, y, fine, levels=[0.5], colors=[colour], linestyles=[line], linewidths=1.2)
+    traced = contour_generator(x, y, fine).lines(0.5)
+    lines = [_bends(points) for points in traced]
+    panel.add_collection(
+        LineCollection(lines, colors=[colour], linestyles=[line], linewidths=1.2), autolim=False
+    )
+
+
+def _bends(points: np.ndarray) -> np.ndarray:
+    """The ends of a line (N, 2) and the points at which it bends."""
+    before, after = np.diff(points, axis=0)[:-1], np.diff(points, axis=0)[1:]
+    turn = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
+    bends = np.abs(turn) > 1e-6 * np.abs(before).max() ** 2
+    return points[np.concatenate([[True], bends, [True]])]

@@ -1,11 +1,13 @@
-"""One look for all figures, and how they are written: PNG and SVG, the same bytes every time."""
+"""One look for all figures, and how they are written: the same bytes every time."""
 
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from simcrop import files
 
@@ -27,10 +29,12 @@ _RC = {
     "font.size": 8,
     "grid.color": "#DDDDDD",
     "grid.linewidth": 0.5,
+    "image.composite_image": False,
     "legend.fontsize": 8,
     "legend.frameon": False,
     "lines.linewidth": 1.4,
     "lines.markersize": 4.5,
+    "pdf.fonttype": 42,
     "savefig.dpi": 150,
     "svg.hashsalt": "simcrop",
     "xtick.labelsize": 7,
@@ -50,6 +54,17 @@ def figure(height: float) -> Figure:
     return made
 
 
+def panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels, each of `height` inches, up to three in a row."""
+    columns = 2 if count == 4 else min(3, count)
+    rows = -(-count // columns)
+    made = figure(height * rows + 0.3)
+    made_panels = list(made.subplots(rows, columns, squeeze=False).flat)
+    for panel in made_panels[count:]:
+        panel.remove()
+    return made, made_panels[:count]
+
+
 def method_style(position: int) -> dict[str, str]:
     """Colour, marker and line of the method at `position`; the first 56 are all different."""
     return {
@@ -59,10 +74,33 @@ def method_style(position: int) -> dict[str, str]:
     }
 
 
+def legend(made: Figure, *panels: Axes, title: str | None = None) -> None:
+    """One legend below the figure, of all that is named in `panels`, each name once."""
+    named: dict[str, object] = {}
+    for panel in panels:
+        for handle, name in zip(*panel.get_legend_handles_labels(), strict=True):
+            named.setdefault(name, handle)
+    if named:
+        made.legend(
+            list(named.values()),
+            list(named),
+            loc="outside lower center",
+            ncols=min(5, len(named)),
+            title=title,
+        )
+
+
 def save(made: Figure, folder: Path, name: str) -> None:
-    """Write `name`.png (150 dpi) and `name`.svg, without the date that would change them."""
-    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+    """Write `name`.png (150 dpi), .svg and .pdf, without the date that would change them."""
+    # An SVG names images by their content, and equal ones alike, which makes it invalid.
+    for number, image in enumerate(made.findobj(AxesImage)):
+        image.set_gid(f"image_{number}")
+    for suffix, undated in (("png", "Software"), ("svg", "Date"), ("pdf", "CreationDate")):
         with files.whole(folder / f"{name}.{suffix}") as temporary:
             made.savefig(
-                temporary, format=suffix, metadata=metadata, bbox_inches="tight", pad_inches=0.05
+                temporary,
+                format=suffix,
+                metadata={undated: None},
+                bbox_inches="tight",
+                pad_inches=0.05,
             )

@@ -1,5 +1,7 @@
 """A folder of one's own scans and reports; and the list of datasets."""
 
+import sys
+
 import nibabel
 import numpy as np
 import pandas as pd
@@ -75,6 +77,19 @@ def test_the_shared_real_data_are_found(root):
 
 
 def test_every_dataset_can_be_indexed_and_an_unknown_one_is_refused():
-    assert all(callable(cohorts.get(name).index) for name in cohorts.DATASETS)
+    known = {"ct-rate", "radchestct", "cc-ccii", "luna16", "btcv", "sample"}
+    assert set(cohorts.names()) == known  # and not the modules that they share
+    assert all(callable(cohorts.get(name).index) for name in known)
+    with pytest.raises(InputError, match="there is no dataset 'layout'"):
+        cohorts.get("layout")
     with pytest.raises(InputError, match=r"'luna'.*luna16"):
         cohorts.get("luna")
+
+
+def test_a_new_file_is_a_new_dataset(tmp_path, monkeypatch):
+    (tmp_path / "my_scans.py").write_text("def index(raw, cohort):\n    return cohort\n")
+    monkeypatch.setattr(cohorts, "__path__", [*cohorts.__path__, str(tmp_path)])
+    assert cohorts.get("my-scans").index(tmp_path, "mine") == "mine"
+    assert "my-scans" in cohorts.names()
+    monkeypatch.delitem(sys.modules, "simcrop.cohorts.my_scans")
+    monkeypatch.delattr(cohorts, "my_scans")

@@ -38,6 +38,16 @@ SENTENCES = [
 ]
 
 
+TRAINED = {"mae": ["image_reconstruction"], "simcrop": ["image_reconstruction", "global_contrast"]}
+
+
+def history(losses: list[str], seed: int) -> pd.DataFrame:
+    """A training of 30 epochs whose losses fall, less with seed 1."""
+    epochs = np.arange(1, 31)
+    falling = {name: (i + 1) * (np.exp(-epochs / 10) + seed / 10) for i, name in enumerate(losses)}
+    return pd.DataFrame({"epoch": epochs, **falling, "total": 1.0, "lr": 1e-3 * np.exp(-epochs)})
+
+
 def _base(count: int, fraction: float) -> dict:
     return {
         "fraction": fraction,
@@ -218,11 +228,21 @@ def figures_run(
         store.add("case_000.original", volume, AFFINE)
         store.add("case_000.masked", masked.reshape(SHAPE), AFFINE)
         store.add("case_000.rebuilt", rebuilt, AFFINE)
+    trainings = []
+    for method, losses in TRAINED.items():
+        for seed in (0, 1):
+            path = folder / f"{method}-{seed}.csv"
+            history(losses, seed).to_csv(path, index=False)
+            trainings.append(runs.Training(method=method, history=str(path)))
     images = {"volumes": [str(folder / "volumes.zip")]}
     return runs.Figures(
+        seed=0,
         settings=table_runs["ablation"].settings,
         titles=TITLES,
+        methods=["random", "mae", "simcrop"],
         tables=str(folder / "report"),
+        scores=[*table_runs["classification"].scores, *table_runs["segmentation"].scores],
+        trainings=trainings,
         reconstruction=str(folder / "reconstruction.zip"),
         segmentations=[
             runs.Images(
@@ -240,4 +260,15 @@ def figures_run(
                 **images,
             )
         ],
+    )
+
+
+@pytest.fixture(scope="session")
+def sweeps_run(figures_run: runs.Figures) -> runs.Sweeps:
+    """Settings of the figure of the ablations, of two values of K."""
+    return runs.Sweeps(
+        example="simcrop",
+        titles=TITLES,
+        table=f"{figures_run.tables}/ablation.csv",
+        sweeps=[runs.Sweep(axis="K (patches)", log=True, values={"simcrop": 8, "simcrop-k_1": 1})],
     )

@@ -5,7 +5,14 @@ import pytest
 
 from simcrop.formats.maps import on_volume
 from simcrop.report import style
-from simcrop.report.images import fullest, reconstruction, segmentation, similarity
+from simcrop.report.images import (
+    Segmented,
+    _outline,
+    fullest,
+    reconstruction,
+    segmentation,
+    similarity,
+)
 
 # 30 × 20 × 10 voxels of 2 × 3 × 8 mm: 60 mm wide, 60 mm deep, 80 mm high.
 SHAPE = (30, 20, 10)
@@ -24,7 +31,11 @@ def made():
     cosines = np.zeros((3, 3, 5))
     with style.styled():
         figures = {
-            "segmentation": segmentation(volume, AFFINE, (ids, ids), {1: "organ"}, "title"),
+            "segmentation": segmentation(
+                [Segmented(f"case {i}", volume, AFFINE, ids, ids) for i in (1, 2)],
+                {1: "organ"},
+                "title",
+            ),
             "reconstruction": reconstruction(
                 [("case", dict.fromkeys(("original", "masked", "rebuilt"), volume), AFFINE)]
             ),
@@ -47,7 +58,7 @@ def _picture(panel) -> np.ndarray:
 @pytest.mark.parametrize("name", ["segmentation", "similarity"])
 def test_left_is_right_front_is_up_or_left_and_head_is_up(made, name):
     panels = [panel for panel in made[name].axes if panel.images and panel.texts]
-    assert len(panels) == 6
+    assert len(panels) == {"segmentation": 8, "similarity": 6}[name]
     for panel in panels:
         picture = _picture(panel)
         rows, columns = picture.shape
@@ -121,3 +132,22 @@ def test_the_fullest_slice_has_most_structures_and_then_most_voxels():
     mask[0, :3, 6] = (1, 2, 2)
     assert fullest(mask, "axial", AFFINE).index == 6
     assert fullest(mask > 0, "axial", AFFINE).index == 2
+
+
+def test_outlines_run_along_the_voxel_edges_and_are_short_to_tell():
+    mask = np.zeros((6, 8), bool)
+    mask[1:4, 2:7] = True
+    figure = style.figure(2)
+    panel = figure.subplots()
+    _outline(panel, mask, (0.0, 16.0, 0.0, 18.0), "black", "-")  # voxels of 2 × 3 mm
+    (line,) = panel.collections[0].get_segments()
+    assert len(line) < 14  # four corners, each cut
+    sixth = (2 / 6, 3 / 6)
+    for point in line:
+        to_edges = [
+            np.abs(point[axis] - edges).min() for axis, edges in ((0, (4, 14)), (1, (3, 12)))
+        ]
+        assert any(gap < 1e-6 for gap in to_edges)
+    assert line.min(axis=0) == pytest.approx([4, 3])
+    assert line.max(axis=0) == pytest.approx([14, 12])
+    assert all(np.abs(np.diff(line, axis=0)).max(axis=1) >= np.min(sixth) - 1e-6)

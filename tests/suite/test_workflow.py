@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from workflow_run import clone, run, snakemake
 
 TABLES = (
     "classification",
@@ -19,35 +20,11 @@ TABLES = (
     "difference",
     "ablation",
 )
+SEVERAL = ("ct-rate", "radchestct")  # benchmarks of several labels
 COLUMNS = [
     *("benchmark", "method", "fraction", "metric"),
     *("mean", "low", "high", "seeds", "cases", "sd", "p", "p_holm"),
 ]
-
-
-def snakemake(folder: Path, *arguments: str) -> list[str]:
-    """The command line of Snakemake, with the shrunken configuration."""
-    return [
-        *(sys.executable, "-m", "snakemake", "--cores", "1", "--rerun-incomplete"),
-        *("--configfile", "tests/suite/tiny.yaml", *arguments),
-    ]
-
-
-def run(folder: Path, *arguments: str) -> str:
-    """What Snakemake printed; fails with it where Snakemake failed."""
-    done = subprocess.run(
-        snakemake(folder, *arguments), cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    return done.stdout + done.stderr
-
-
-def clone(root: Path, folder: Path) -> Path:
-    """A copy of what the workflow reads."""
-    for name in ("workflow", "config", "tests/suite"):
-        shutil.copytree(root / name, folder / name)
-    shutil.copy(root / "environment.yml", folder)
-    return folder
 
 
 def tables(folder: Path) -> dict[str, bytes]:
@@ -58,14 +35,6 @@ def tables(folder: Path) -> dict[str, bytes]:
         for table in TABLES
         for suffix in ("csv", "md", "tex", "html")
     }
-
-
-@pytest.fixture(scope="module")
-def finished(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which everything was run, undisturbed."""
-    folder = clone(root, tmp_path_factory.mktemp("finished"))
-    run(folder)
-    return folder
 
 
 @pytest.mark.xdist_group("workflow")
@@ -86,12 +55,14 @@ def test_every_table_has_its_columns_and_every_benchmark_its_rows(finished):
 
 
 @pytest.mark.xdist_group("workflow")
-def test_every_figure_is_there_as_png_and_svg(finished):
+def test_every_figure_is_there_as_png_svg_and_pdf(finished):
     figures = finished / "results/report/figures"
     names = {path.stem for path in figures.glob("*.png")}
-    assert names == {path.stem for path in figures.glob("*.svg")}
+    for suffix in ("svg", "pdf"):
+        assert names == {path.stem for path in figures.glob(f"*.{suffix}")}
     assert names == {
-        *("label_efficiency", "per_label_auroc", "reconstruction"),
+        *("label_efficiency", "training_curves", "reconstruction"),
+        *(f"per_label_{kind}_{name}" for kind in ("auroc", "difference") for name in SEVERAL),
         *("segmentation_luna16-lungs", "segmentation_btcv", "similarity_ct-rate-lesions"),
     }
 
@@ -115,7 +86,8 @@ def test_a_changed_k_reruns_what_depends_on_it_and_nothing_else(finished):
         "benchmark_retrieval": 1,
         "report_table": 6,
         "report_figures": 1,
-        "total": 20,
+        "report_page": 1,
+        "total": 21,
     }
 
 

@@ -36,7 +36,7 @@ rule pretrain_encoder:
         sentences="results/prepare/{cohort}/sentences.csv",
         volumes=lambda wc: plan.shards(CONFIG, wc.cohort, "volumes.zip"),
         text_encoder=lambda wc: plan.text_encoder(CONFIG, wc.cohort, wc.method),
-        start=lambda wc: plan.start(CONFIG, wc.method),
+        start=lambda wc: plan.start_file(CONFIG, wc.method),
     output:
         settings="results/pretrain/{cohort}/{method}/{seed}/settings.yaml",
         weights=plan.WEIGHTS,

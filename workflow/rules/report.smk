@@ -1,18 +1,20 @@
 rule report:
     input:
         expand("results/report/{table}.csv", table=plan.TABLES),
-        expand("results/report/figures/{figure}.png", figure=plan.figure_names(CONFIG)),
+        expand("results/report/figures/{figure}.png", figure=pictured.names(CONFIG)),
+        "results/report/index.html",
 
 
 rule study:
     input:
         expand("results/report/{table}.csv", table=plan.COMPARISON),
-        expand("results/report/figures/{figure}.png", figure=plan.figure_names(CONFIG)),
+        expand("results/report/figures/{figure}.png", figure=pictured.of_comparison(CONFIG)),
 
 
 rule ablations:
     input:
         "results/report/ablation.csv",
+        expand("results/report/figures/{figure}.png", figure=pictured.of_ablations(CONFIG)),
 
 
 for table in plan.TABLES:
@@ -62,18 +64,23 @@ rule report_figures:
         tables=expand("results/report/{table}.csv", table=("classification", "segmentation")),
         scores=plan.all_scores(CONFIG, plan.COMPARISON),
         reconstruction=plan.reconstruction(CONFIG),
+        histories=[training.history for training in pictured.trainings(CONFIG)],
     output:
         settings="results/report/figures/settings.yaml",
         png=[
             report(
                 f"results/report/figures/{figure}.png",
-                caption=f"../report/{figure.partition('_')[0]}.rst",
+                caption=f"../report/{pictured.kind(figure)}.rst",
                 category="Figures",
-                labels={"figure": figure.replace("_", " ")},
+                labels=pictured.labels(CONFIG, figure),
             )
-            for figure in plan.figure_names(CONFIG)
+            for figure in pictured.of_comparison(CONFIG)
         ],
-        svg=expand("results/report/figures/{figure}.svg", figure=plan.figure_names(CONFIG)),
+        svg=expand(
+            "results/report/figures/{figure}.{suffix}",
+            figure=pictured.of_comparison(CONFIG),
+            suffix=("svg", "pdf"),
+        ),
     log:
         "results/report/figures/log.txt",
     benchmark:
@@ -81,8 +88,77 @@ rule report_figures:
     conda:
         "../../environment.yml"
     params:
-        settings=plan.figures(CONFIG),
-        trigger=plan.trigger(plan.figures(CONFIG)),
+        settings=plan.figures(CONFIG, pictured.trainings(CONFIG)),
+        trigger=plan.trigger(plan.figures(CONFIG, pictured.trainings(CONFIG))),
+    shell:
+        """
+        echo {params.settings:q} >{output.settings}
+        exec simcrop report {output.settings} >{log} 2>&1
+        """
+
+
+if pictured.sweeps(CONFIG):
+
+    localrules:
+        report_sweeps,
+
+    rule report_sweeps:
+        input:
+            table="results/report/ablation.csv",
+        output:
+            settings="results/report/figures/ablation_sweeps.settings.yaml",
+            png=report(
+                "results/report/figures/ablation_sweeps.png",
+                caption="../report/ablation_sweeps.rst",
+                category="Figures",
+                labels=pictured.labels(CONFIG, "ablation_sweeps"),
+            ),
+            vector=expand("results/report/figures/ablation_sweeps.{suffix}", suffix=("svg", "pdf")),
+        log:
+            "results/report/figures/ablation_sweeps.log.txt",
+        benchmark:
+            "results/report/figures/ablation_sweeps.benchmark.tsv"
+        conda:
+            "../../environment.yml"
+        params:
+            settings=plan.sweeps(CONFIG, pictured.sweeps(CONFIG)),
+            trigger=plan.trigger(plan.sweeps(CONFIG, pictured.sweeps(CONFIG))),
+        shell:
+            """
+            echo {params.settings:q} >{output.settings}
+            exec simcrop report {output.settings} >{log} 2>&1
+            """
+
+
+localrules:
+    report_page,
+
+
+# What runs took is read where it lies: a page is no reason to run anything again.
+rule report_page:
+    input:
+        tables=expand("results/report/{table}.csv", table=plan.TABLES),
+        pictures=expand("results/report/figures/{figure}.svg", figure=pictured.names(CONFIG)),
+        scores=plan.all_scores(CONFIG),
+        audits=expand("results/prepare/{cohort}/audit.csv", cohort=CONFIG.prepare),
+    output:
+        settings="results/report/page.settings.yaml",
+        page=report(
+            "results/report/index.html",
+            caption="../report/page.rst",
+            category="All on one page",
+            labels={"page": "tables, figures, provenance, costs, cases set aside"},
+        ),
+        costs="results/report/costs.csv",
+    log:
+        "results/report/page.log.txt",
+    benchmark:
+        "results/report/page.benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=plan.page(CONFIG, pictured.shown(CONFIG)),
+        trigger=plan.trigger(plan.page(CONFIG, pictured.shown(CONFIG))),
     shell:
         """
         echo {params.settings:q} >{output.settings}
