@@ -76,6 +76,18 @@ def weights(config: Config) -> Callable[[Any], str]:
     )
 
 
+def trained_on(config: Config, benchmark: str, method: str) -> list[str]:
+    """The cases that an encoder was trained on, where test patients could be among them.
+
+    Within one cohort the splits keep them apart, and names of two datasets tell nothing.
+    """
+    cohort, other = config.benchmark[benchmark].cohort, config.encoders(benchmark)
+    apart = cohort == other or config.dataset(cohort) != config.dataset(other)
+    if apart or not config.methods[method].objectives.names:
+        return []
+    return [f"{PREPARE.format(cohort=other)}/cases.csv"]
+
+
 def scores(config: Config, table: str) -> list[str]:
     """The scores that a table is made of."""
     pretrain, report = config.pretrain, config.report

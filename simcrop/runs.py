@@ -138,6 +138,9 @@ class Evaluation(Run):
     weights: str
     cases: str
     volumes: list[str]
+    trained_on: list[str] = Field(
+        [], description="case table of the encoder's cohort, if another one of the same dataset"
+    )
 
 
 class Classify(Evaluation):
@@ -192,7 +195,7 @@ class Sample(Run):
 
 
 class Table(Run):
-    """Scores → one table as <table>.csv, <table>.md and <table>.tex."""
+    """Scores → one table as <table>.csv, <table>.md, <table>.tex and <table>.html."""
 
     stage: Literal["report"] = "report"
     step: Literal["table"] = "table"
@@ -204,6 +207,7 @@ class Table(Run):
     protocol: str
     titles: dict[str, str] = Field(description="of benchmarks and methods, in table order")
     scores: list[str]
+    published: str | None = Field(None, description="file of published figures to stand beside")
 
 
 class Images(Strict):

@@ -333,6 +333,9 @@ class Classification(Task):
         "volume", description="that is scored; of a scan, its reconstructions are averaged"
     )
     zero_shot: ZeroShot | None = None
+    probe_seeds: int = Field(
+        1, ge=1, description="probes of one encoder and fraction, each on a draw of its own"
+    )
     weight_decay: float = Field(1e-5, ge=0)
     clip: float = Field(1.0, gt=0)
     select_on: SelectOn = "validation"
@@ -371,6 +374,7 @@ class Segmentation(Task):
     flip_left_right: bool = Field(False, description="wrong where structures have a side")
     select_on: SelectOn = "validation"
     background: bool = Field(False, description="Dice is averaged with the background's")
+    tolerance: float = Field(2.0, ge=0, description="of the surface Dice, in mm")
     intensity: float = Field(0.1, ge=0, description="largest scale and shift, with p 0.1")
     checkpoint_minutes: float = Field(30, gt=0, description="the longest time between checkpoints")
 

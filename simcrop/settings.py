@@ -80,6 +80,11 @@ class Config(Strict):
         for name, benchmark in self.benchmark.items():
             _known(f"benchmark.{name}.cohort", benchmark.cohort, self.prepare, "prepare")
             _known(f"benchmark.{name}.encoders", self.encoders(name), self.prepare, "prepare")
+            if self.protocol == "sound" and getattr(benchmark, "select_on", "") == "test":
+                raise ValueError(
+                    f"benchmark.{name}.select_on: a state chosen on the test cases scores too high "
+                    "on them; use validation, or protocol: published"
+                )
         if unknown := set(self.ablation_seeds) - set(self.pretrain.seeds):
             raise ValueError(f"pretrain.ablation_seeds: {sorted(unknown)} are not among the seeds")
         if self.pretrain.ablations:

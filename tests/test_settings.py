@@ -226,3 +226,22 @@ def test_zero_shot_is_asked_of_methods_that_compare_texts_with_volumes(raw_confi
     assert plan.zero_shot(config, "radchestct", "simcrop") == []
     raw_config["benchmark"]["cc-ccii"]["zero_shot"] = {}
     assert "zero_shot asks label by label" in refusal(raw_config)
+
+
+def test_choosing_on_the_test_cases_is_refused_unless_the_protocol_is_the_published_one(raw_config):
+    raw_config["benchmark"]["radchestct"]["select_on"] = "test"
+    assert "benchmark.radchestct.select_on: a state chosen on the test cases" in refusal(raw_config)
+    config = settings.load({**raw_config, "protocol": "published"})
+    assert config.benchmark["radchestct"].select_on == "test"
+
+
+def test_encoders_of_another_cohort_of_the_same_dataset_are_held_against_the_test_cases(raw_config):
+    raw_config["prepare"]["luna16-fine"] = {"dataset": "luna16", "spacing": [7, 7, 7]}
+    raw_config["benchmark"]["luna16-lungs"]["cohort"] = "luna16-fine"
+    raw_config["benchmark"]["luna16-lungs"]["encoders"] = "luna16"
+    config = settings.load(raw_config)
+    found = plan.trained_on(config, "luna16-lungs", "simcrop")
+    assert found == ["results/prepare/luna16/cases.csv"]
+    assert plan.trained_on(config, "luna16-lungs", "random") == []  # it was trained on nothing
+    assert plan.trained_on(config, "ct-rate", "simcrop") == []  # within a cohort, splits divide
+    assert plan.trained_on(config, "btcv", "simcrop") == []  # patients of another dataset

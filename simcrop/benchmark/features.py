@@ -1,11 +1,16 @@
 """One feature vector a case, from a frozen encoder."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
+from simcrop import files
 from simcrop.benchmark.encoder import device
 from simcrop.formats.volumes import VolumeStore
 from simcrop.models.inputs import to_input
@@ -26,6 +31,34 @@ def features(
     For the arguments see `tokens`.
     """
     return torch.cat([chunk.mean(dim=1).cpu() for chunk in tokens(encoder, shape, store, cases)])
+
+
+def stored(
+    path: Path,
+    weights: str | Path,
+    store: VolumeStore,
+    cases: Sequence[str],
+    compute: Callable[[], torch.Tensor],
+) -> torch.Tensor:
+    """The features kept in `path`, if they are of these weights and volumes; else anew, and kept.
+
+    Args:
+        path: safetensors; an unreadable one is as none.
+        weights, store, cases: what the features are of.
+        compute: makes them.
+    """
+    parts = [files.sha256(weights), *(f"{case} {store.checksum(case)}" for case in cases)]
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    try:
+        with safe_open(path, "pt") as kept:
+            if kept.metadata() == {"key": key}:
+                return kept.get_tensor("features")
+    except (FileNotFoundError, SafetensorError):
+        pass
+    vectors = compute()
+    with files.whole(path) as temporary:
+        save_file({"features": vectors}, temporary, {"key": key})
+    return vectors
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from simcrop import runs
-from simcrop.formats import scores
+from simcrop.formats import cases, scores
 from simcrop.provenance import provenance
 
 
@@ -24,6 +24,7 @@ def write(
         predictions: one row a test case and fraction.
         further: what the scores of this task hold besides.
     """
+    leaking = predictions["patient"].isin(cases.leaking(cases.read(run.cases)))
     scores.write_predictions(out / "predictions.csv", predictions)
     scores.write(
         out / "scores.json",
@@ -33,6 +34,7 @@ def write(
             "seed": run.seed,
             "task": run.settings.task,
             "records": records,
+            "leaks": predictions.loc[leaking, "case"].unique().tolist(),
             **further,
             "settings": run.model_dump(mode="json"),
             "provenance": provenance(),

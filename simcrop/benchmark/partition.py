@@ -17,11 +17,28 @@ def splits(run: runs.Evaluation, needs: str = "path") -> dict[str, pd.DataFrame]
         needs: the column that must be given, `path` or `mask`.
 
     Raises:
-        InputError: a case or a patient stands in more than one split.
+        InputError: a case or a patient stands in more than one split, or the encoder was trained on
+            scans of a test patient.
     """
     table = cases.read(run.cases)
+    for path in run.trained_on:
+        _refuse_seen(table, path, run)
     table = table[(table["path"] != "") & (table[needs] != "")]
     return {name: table[table["split"] == name].reset_index(drop=True) for name in cases.SPLITS}
+
+
+def _refuse_seen(table: pd.DataFrame, trained_on: str, run: runs.Evaluation) -> None:
+    """Raise InputError if a test patient is one that another cohort's encoder was trained on."""
+    seen = {*cases.whole_patients(cases.read(trained_on), "train")}
+    tested = cases.whole_patients(table, "test")
+    told = table["patient"].isin(cases.leaking(table))  # already named below the tables
+    found = tested[tested.isin(seen) & ~told]
+    if len(found):
+        raise InputError(
+            f"{run.benchmark}: test case '{table.loc[found.index[0], 'case']}' is of patient "
+            f"'{found.iloc[0]}', on whose scans its encoder was trained ({trained_on}); give both "
+            "cohorts the same splits, or name other encoders"
+        )
 
 
 def require(parts: dict[str, pd.DataFrame], run: runs.Evaluation, *names: str) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from simcrop import runs
 from simcrop.benchmark import outcome
 from simcrop.benchmark.encoder import load_encoder
-from simcrop.benchmark.features import dropped, features
+from simcrop.benchmark.features import dropped, features, stored
 from simcrop.benchmark.metrics import auroc, defined, mean
 from simcrop.benchmark.partition import digest, fraction_of, require, splits
 from simcrop.benchmark.schedule import warmup_cosine
@@ -30,7 +30,10 @@ SETTLING = 10  # epochs before training may stop early, as published
 
 
 def classification(run: runs.Classify, out: Path) -> None:
-    """Train a probe at every fraction and score the test cases → scores.json, predictions.csv.
+    """Train probes at every fraction and score the test cases → scores.json, predictions.csv.
+
+    The encoder reads a case once: its features serve all probes, and later runs of the same
+    encoder on the same volumes, from `features/`, which no rule of the workflow declares.
 
     Where a text encoder is given, fraction 0 is zero-shot: a label's score is how well a sentence
     that tells of it fits the volume.
@@ -47,7 +50,13 @@ def classification(run: runs.Classify, out: Path) -> None:
     names = [case for part in parts.values() for case in part["case"]]
     shape, store = tuple(arguments["volume"]), VolumeStore(run.volumes)
     encoder.set_drop_path(run.settings.drop_path)
-    vectors = features(encoder, shape, store, names)
+    vectors = stored(
+        out / "features" / "features.safetensors",
+        run.weights,
+        store,
+        names,
+        lambda: features(encoder, shape, store, names),
+    )
     row = {case: index for index, case in enumerate(names)}
 
     def data(table: pd.DataFrame) -> tuple[Tensor, Tensor]:
@@ -56,26 +65,31 @@ def classification(run: runs.Classify, out: Path) -> None:
 
     test = data(parts["test"])
     validation = test if run.settings.select_on == "test" else data(parts["val"])
-    records, tables = [], []
-    if run.text_encoder:
-        asked = [run.settings.zero_shot.sentence(label) for label in labels]
-        volumes = list(parts["test"]["case"])
-        fits = merged(scores(run.weights, run.text_encoder, store, volumes, asked))
-        records.append(_record(0.0, fits, truth, labels, kind, cases=(0, len(tested))))
-        tables.append(_predictions(tested, 0.0, labels, fits))
-    for fraction, schedule in progress(run.settings.fractions.items(), "fractions"):
-        subset = fraction_of(parts["train"], fraction, run.seed)
-        order = digest("probe", run.seed, fraction)
+
+    def probed(fraction: float, schedule: ProbeSchedule, seed: int) -> tuple[np.ndarray, int]:
+        subset = fraction_of(parts["train"], fraction, seed)
+        order = digest("probe", seed, fraction)
         encode = None
         if run.settings.drop_path:
             encode = partial(dropped, encoder, shape, store, list(subset["case"]))
         with torch.random.fork_rng():
             torch.manual_seed(order % 2**63)
             head = fit(run, schedule, data(subset), validation, order, encode)
-        predicted = merged(probabilities(head, test[0], kind))
-        counts = (len(subset), len(tested))
-        records.append(_record(fraction, predicted, truth, labels, kind, cases=counts))
-        tables.append(_predictions(tested, fraction, labels, predicted))
+        return merged(probabilities(head, test[0], kind)), len(subset)
+
+    # The first draw is the run's own; further ones vary the fraction and the order of its cases.
+    draws = [run.seed, *(digest(run.seed, n) for n in range(1, run.settings.probe_seeds))]
+    found = []  # fraction, probe, predicted, training cases
+    if run.text_encoder:
+        asked = [run.settings.zero_shot.sentence(label) for label in labels]
+        volumes = list(parts["test"]["case"])
+        fits = merged(scores(run.weights, run.text_encoder, store, volumes, asked))
+        found.append((0.0, 0, fits, 0))
+    for fraction, schedule in progress(run.settings.fractions.items(), "fractions"):
+        for probe, seed in enumerate(draws):
+            found.append((fraction, probe, *probed(fraction, schedule, seed)))
+    records = _records(found, truth, labels, kind)
+    tables = [_predictions(tested, *entry[:2], labels, entry[2]) for entry in found]
     undefined = [
         label
         for label, column in zip(labels, truth.T, strict=True)
@@ -103,20 +117,28 @@ def _tested(
     return first, merged
 
 
-def _record(
-    fraction: float,
-    predicted: np.ndarray,
+def _records(
+    found: list[tuple[float, int, np.ndarray, int]],
     truth: np.ndarray,
     labels: list[str],
     kind: str,
-    cases: tuple[int, int],
-) -> dict[str, Any]:
-    return {
-        "fraction": fraction,
-        "metrics": measure(predicted, truth, labels, kind),
-        "train_cases": cases[0],
-        "test_cases": cases[1],
-    }
+) -> list[dict[str, Any]]:
+    """One a fraction: the means over its probes."""
+    records = []
+    for fraction in dict.fromkeys(entry[0] for entry in found):
+        probes = [entry for entry in found if entry[0] == fraction]
+        measured = [measure(predicted, truth, labels, kind) for _, _, predicted, _ in probes]
+        records.append(
+            {
+                "fraction": fraction,
+                "metrics": {
+                    name: float(np.mean([one[name] for one in measured])) for name in measured[0]
+                },
+                "train_cases": probes[0][3],
+                "test_cases": len(truth),
+            }
+        )
+    return records
 
 
 def fit(
@@ -274,10 +296,10 @@ def _accuracy(predicted: np.ndarray, targets: np.ndarray, kind: str) -> float:
 
 
 def _predictions(
-    table: pd.DataFrame, fraction: float, labels: list[str], predicted: np.ndarray
+    table: pd.DataFrame, fraction: float, probe: int, labels: list[str], predicted: np.ndarray
 ) -> pd.DataFrame:
     columns = {f"score:{label}": predicted[:, index] for index, label in enumerate(labels)}
     truth = {cases.LABEL + label: table[cases.LABEL + label] for label in labels}
-    return pd.DataFrame(
-        {"fraction": fraction, "case": table["case"], "patient": table["patient"]} | columns | truth
-    )
+    names = {"fraction": fraction, "probe": probe}
+    names |= {name: table[name] for name in ("case", "patient")}
+    return pd.DataFrame(names | columns | truth)

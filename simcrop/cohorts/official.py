@@ -142,7 +142,7 @@ def applied(table: pd.DataFrame, lists: dict[str, pd.DataFrame]) -> pd.DataFrame
 
     A case of two lists belongs to the later one, so that a validation list which is the test list
     leaves no validation case. Cases that no list has belong to no split. Where a patient stands in
-    two lists, each scan of the cohort counts as a patient, as the lists take it.
+    two lists, it counts as one patient a list; see `simcrop.formats.cases`.
 
     Raises:
         InputError: no case of a list is in the table.
@@ -161,13 +161,12 @@ def applied(table: pd.DataFrame, lists: dict[str, pd.DataFrame]) -> pd.DataFrame
         for label in listed.columns.intersection(table.columns):
             table.loc[found, label] = listed[label].reindex(keys[found]).to_numpy()
         print(f"official {split} list: {found.sum()} of {len(listed)} cases are there")
-    pairs = table.loc[table["split"] != "", ["patient", "split"]].drop_duplicates()
-    torn = pairs["patient"].duplicated(keep=False)
+    parts = cases.parted(table)
+    torn = parts["patient"] != table["patient"]
     if torn.any():
-        count = pairs.loc[torn, "patient"].nunique()
-        print(f"{count} patients stand in two lists; each scan counts as a patient here")
-        table["patient"] = table["scan"]
-    return table
+        count = table.loc[torn, "patient"].nunique()
+        print(f"{count} patients stand in two lists; each counts as one patient a list here")
+    return parts
 
 
 def _case(name: str) -> str:

@@ -13,7 +13,8 @@ LABEL = "label:"
 
 # Text columns that every table has; an empty string stands for "not given".
 #   case      the scan's name, unique in the table
-#   patient   scans of one patient share it; splits never divide it
+#   patient   scans of one patient share it; splits never divide it. Where published lists do,
+#             `<patient>@<split>` is the patient's part in each; see `parted` and `leaking`
 #   scan      reconstructions of one scan share it
 #   split     train, val, test, or empty for cases that belong to none
 #   path      the volume, relative to the dataset's raw folder; empty for a report without a volume
@@ -31,6 +32,26 @@ HINTS = ("spacing", "orientation", "slope", "intercept")
 def labels(table: pd.DataFrame) -> list[str]:
     """The names of the label columns, without their prefix, in table order."""
     return [column.removeprefix(LABEL) for column in table.columns if column.startswith(LABEL)]
+
+
+def parted(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with each patient of several splits named as one a split, as TEXT says."""
+    listed = table["split"] != ""
+    splits = table[listed].groupby("patient")["split"].nunique()
+    torn = listed & (table["patient"].map(splits) > 1)
+    names = table["patient"].where(~torn, table["patient"] + "@" + table["split"])
+    return table.assign(patient=names)
+
+
+def whole_patients(table: pd.DataFrame, split: str) -> pd.Series:
+    """The patients of a split, by their names before `parted`; indexed as the table."""
+    return table.loc[table["split"] == split, "patient"].str.removesuffix(f"@{split}")
+
+
+def leaking(table: pd.DataFrame) -> set[str]:
+    """The test patients, as named here, whose other part is in training."""
+    shared = {*whole_patients(table, "train")} & {*whole_patients(table, "test")}
+    return {f"{patient}@test" for patient in shared}
 
 
 def check(table: pd.DataFrame, source: str) -> pd.DataFrame:

@@ -14,11 +14,16 @@ RECALL_DEPTHS = (1, 5, 10)  # of retrieval: R@1, R@5, R@10
 # scores.json
 #   benchmark, method, seed, task ("classification" | "segmentation" | "localisation" | "retrieval")
 #   records: one a fraction: {"fraction", "metrics": {name: number}, "train_cases", "test_cases"}
+#   undefined: labels or structures that no mean holds, for want of test cases that show them
+#   leaks: test cases of patients who are in training too, by published lists (`formats.cases`)
 #   settings: the run's full settings; provenance: see `simcrop.provenance`
 #
 # predictions.csv, by task; every row is one test case at one fraction
-#   classification: fraction, case, patient, "score:<label>" (probability), "label:<label>" (0/1)
-#   segmentation:   fraction, case, patient, "dice:<structure>" (empty where neither holds a voxel)
+#   classification: fraction, probe (from 0), case, patient, "score:<label>" (probability; how well
+#                   its sentence fits where the fraction is 0), "label:<label>" (0/1)
+#   segmentation:   fraction, case, patient, "dice:<structure>", "nsd:<structure>" (surface Dice),
+#                   "hd95:<structure>" (mm), dice_background; empty where neither prediction nor
+#                   mask holds a voxel, and of structures that no test mask holds
 #   localisation:   fraction, case, patient, lesion, label, sentence, hit (0/1), chance, auroc, dice
 #                   (a row a lesion; fraction is 1)
 #   retrieval:      fraction, case, patient, rank (from 1), chance_1, chance_5, chance_10

@@ -74,7 +74,7 @@ class VolumeStore:
 
     def __init__(self, paths: str | Path | Sequence[str | Path]) -> None:
         paths = [paths] if isinstance(paths, str | Path) else paths
-        self._entries: dict[str, tuple[Path, int]] = {}
+        self._entries: dict[str, tuple[Path, int, int]] = {}
         for path in map(Path, paths):
             try:
                 self._entries |= _entries(path)
@@ -102,18 +102,25 @@ class VolumeStore:
         array = self._open(case)
         return np.array(array.schunk.vlmeta["affine"])
 
-    def _open(self, case: str) -> blosc2.NDArray:
+    def checksum(self, case: str) -> int:
+        """The CRC-32 of the entry of `case`, as the archive states it."""
+        return self._entry(case)[2]
+
+    def _entry(self, case: str) -> tuple[Path, int, int]:
         try:
-            path, offset = self._entries[case]
+            return self._entries[case]
         except KeyError:
             raise InputError(
                 f"{case}: not in the volume store; was it set aside in the audit?"
             ) from None
+
+    def _open(self, case: str) -> blosc2.NDArray:
+        path, offset, _ = self._entry(case)
         return blosc2.open(str(path), mode="r", offset=offset)
 
 
-def _entries(path: Path) -> dict[str, tuple[Path, int]]:
-    """Where the array of each case begins in a store file."""
+def _entries(path: Path) -> dict[str, tuple[Path, int, int]]:
+    """Where the array of each case begins in a store file, and its checksum."""
     entries = {}
     with zipfile.ZipFile(path) as archive, path.open("rb") as file:
         for entry in archive.infolist():
@@ -121,5 +128,5 @@ def _entries(path: Path) -> dict[str, tuple[Path, int]]:
             file.seek(entry.header_offset + 26)
             lengths = np.frombuffer(file.read(4), "<u2")
             offset = entry.header_offset + 30 + int(lengths.sum())
-            entries[entry.filename.removesuffix(".b2nd")] = (path, offset)
+            entries[entry.filename.removesuffix(".b2nd")] = (path, offset, entry.CRC)
     return entries

@@ -62,7 +62,14 @@ def of_lists(lists: Mapping[str, Iterable[str]], patients: Mapping[str, str]) ->
         torn = [case for case in first if case not in second and patients.get(case) in theirs]
         if torn:
             told = f"patients in lists {one} and {other}"
-            rows.append(_row(told, "fault", torn, "each scan counts as a patient"))
+            rows.append(
+                _row(
+                    told,
+                    "fault",
+                    torn,
+                    "counts as one patient a list, and tables name the test cases",
+                )
+            )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -10,19 +10,27 @@ import pandas as pd
 from simcrop import runs
 from simcrop.errors import InputError
 from simcrop.formats import scores
-from simcrop.report.statistics import metrics, resample_weights, summary
+from simcrop.report.measures import metrics
+from simcrop.report.statistics import expanded, holm, p_value, resample_weights, summary
 
+# sd      standard deviation over seeds; empty where there is one
+# p       of no difference from the example method, in the benchmark's main metric
+# p_holm  the same, corrected for all comparisons of the table
 COLUMNS = (
     *("benchmark", "method", "fraction", "metric"),
-    *("mean", "low", "high", "seeds", "cases"),
+    *("mean", "low", "high", "seeds", "cases", "sd", "p", "p_holm"),
 )
 
+Read = list[tuple[Path, dict[str, Any]]]
+Values = dict[tuple[str, float, str], list[np.ndarray]]
 
-def read_scores(run: runs.Table) -> list[tuple[Path, dict[str, Any]]]:
+
+def read_scores(run: runs.Table) -> Read:
     """Each run's scores and the folder they lie in, by benchmark and method in order of titles.
 
     Raises:
-        InputError: a file is missing, or its benchmark or method has no title.
+        InputError: a file is missing, its benchmark or method has no title, or its state was chosen
+            on the test cases though the protocol is sound.
     """
     read = [(Path(path).parent, scores.read(path)) for path in run.scores]
     order = {key: position for position, key in enumerate(run.titles)}
@@ -30,30 +38,42 @@ def read_scores(run: runs.Table) -> list[tuple[Path, dict[str, Any]]]:
         for key in ("benchmark", "method"):
             if found[key] not in order:
                 raise InputError(f"{folder}: {key} '{found[key]}' is not in the report's titles")
+        if run.protocol == "sound" and chosen_on_test(found):
+            raise InputError(
+                f"{folder}: its state was chosen on the test cases (select_on: test), which a "
+                f"sound table cannot show; run {found['benchmark']} again with select_on: "
+                "validation, or set protocol: published"
+            )
     return sorted(read, key=lambda r: (order[r[1]["benchmark"]], order[r[1]["method"]], r[0]))
 
 
-def estimate(run: runs.Table, read: list[tuple[Path, dict[str, Any]]]) -> pd.DataFrame:
+def chosen_on_test(found: dict[str, Any]) -> bool:
+    """Whether a run's scores are of the state that does best on the very cases scored."""
+    return found["settings"]["settings"].get("select_on") == "test"
+
+
+def estimate(run: runs.Table, read: Read) -> pd.DataFrame:
     """Mean over seeds and bootstrap interval of every metric, in the order of `read`.
 
     Returns:
-        COLUMNS and `task`; values in [0, 1], NaN where a metric is not defined.
+        COLUMNS and `task`; values in shares of one, or in mm, NaN where a metric is not defined.
 
     Raises:
         InputError: predictions are missing or not numbers, or runs of one benchmark hold different
             test cases.
     """
     rows = []
-    for benchmark, ours in _by_benchmark(read):
-        values, cases = _resampled(run, benchmark, ours)
+    for benchmark, task, values, counts in _resampled(run, read):
+        main = next(metric for _, _, metric in values)
         for (method, fraction, metric), seeds in values.items():
-            triple = summary(seeds, run.settings.confidence)
-            task = ours[0][1]["task"]
-            rows.append((benchmark, method, fraction, metric, *triple, len(seeds), cases, task))
-    return pd.DataFrame(rows, columns=[*COLUMNS, "task"])
+            ahead = _ahead(run, values, method, fraction, metric) if metric == main else None
+            p = np.nan if ahead is None else p_value(ahead, counts["patients"])
+            told = _row(run, seeds, len(seeds), counts)
+            rows.append((benchmark, method, fraction, metric, *told, p, task))
+    return _table(rows)
 
 
-def difference(run: runs.Table, read: list[tuple[Path, dict[str, Any]]]) -> pd.DataFrame:
+def difference(run: runs.Table, read: Read) -> pd.DataFrame:
     """What the example method is ahead of each other one in the main metric of each benchmark.
 
     Both are scored on the same resample of the patients before they are subtracted, so that the
@@ -63,51 +83,74 @@ def difference(run: runs.Table, read: list[tuple[Path, dict[str, Any]]]) -> pd.D
         COLUMNS and `task`; `method` is the other one, and values lie in [-1, 1].
     """
     rows = []
-    for benchmark, ours in _by_benchmark(read):
-        values, cases = _resampled(run, benchmark, ours)
+    for benchmark, task, values, counts in _resampled(run, read):
         main = next(metric for _, _, metric in values)
         for (method, fraction, metric), seeds in values.items():
-            example = values.get((run.settings.example, fraction, metric))
-            if metric != main or method == run.settings.example or example is None:
+            ahead = _ahead(run, values, method, fraction, metric) if metric == main else None
+            if ahead is None:
                 continue
-            ahead = np.mean(example, axis=0) - np.mean(seeds, axis=0)
-            triple = summary([ahead], run.settings.confidence)
-            count, task = min(len(seeds), len(example)), ours[0][1]["task"]
-            rows.append((benchmark, method, fraction, metric, *triple, count, cases, task))
-    return pd.DataFrame(rows, columns=[*COLUMNS, "task"])
+            count = min(len(seeds), len(values[run.settings.example, fraction, metric]))
+            p = p_value(ahead, counts["patients"])
+            told = _row(run, [ahead], count, counts)
+            rows.append((benchmark, method, fraction, metric, *told, p, task))
+    return _table(rows)
 
 
-def _by_benchmark(
-    read: list[tuple[Path, dict[str, Any]]],
-) -> Iterator[tuple[str, list[tuple[Path, dict[str, Any]]]]]:
+def _ahead(
+    run: runs.Table, values: Values, method: str, fraction: float, metric: str
+) -> np.ndarray | None:
+    """The example method minus another on every resample; None where either is not there."""
+    example = values.get((run.settings.example, fraction, metric))
+    if method == run.settings.example or example is None:
+        return None
+    return np.mean(example, axis=0) - np.mean(values[method, fraction, metric], axis=0)
+
+
+def _row(
+    run: runs.Table, seeds: list[np.ndarray], count: int, counts: dict[str, int]
+) -> tuple[Any, ...]:
+    """Mean, low, high, seeds, cases, sd."""
+    triple = summary(seeds, expanded(run.settings.confidence, counts["patients"]))
+    sd = np.std([values[0] for values in seeds], ddof=1) if len(seeds) > 1 else np.nan
+    return *triple, count, counts["cases"], sd
+
+
+def _table(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    names = [column for column in COLUMNS if column != "p_holm"]
+    table = pd.DataFrame(rows, columns=[*names, "task"])
+    table["p_holm"] = holm(table["p"].to_numpy(float))
+    return table[[*COLUMNS, "task"]]
+
+
+def _resampled(run: runs.Table, read: Read) -> Iterator[tuple[str, str, Values, dict[str, int]]]:
+    """Benchmark, task, (method, fraction, metric) → its values, an array a seed; and its counts."""
     for benchmark in dict.fromkeys(found["benchmark"] for _, found in read):
-        yield benchmark, [entry for entry in read if entry[1]["benchmark"] == benchmark]
-
-
-def _resampled(
-    run: runs.Table, benchmark: str, ours: list[tuple[Path, dict[str, Any]]]
-) -> tuple[dict[tuple[str, float, str], list[np.ndarray]], int]:
-    """(method, fraction, metric) → its values on all resamples, an array a seed; and test cases."""
-    values: dict[tuple[str, float, str], list[np.ndarray]] = {}
-    expected = weights = None
-    for folder, found in ours:
-        path = folder / "predictions.csv"
-        table = _numbers(scores.read_predictions(path), path)
-        kind = found["settings"]["settings"].get("kind", "")
-        for fraction, part in table.groupby("fraction"):
-            part = part.sort_values(_keys(part), kind="stable")
-            if expected is None:
-                expected = part[_keys(part)].to_numpy()
-                patients = part["patient"].fillna(part["case"]).to_numpy(str)
-                weights = resample_weights(patients, run.settings.resamples, benchmark, run.seed)
-            elif not np.array_equal(part[_keys(part)].to_numpy(), expected):
-                raise InputError(
-                    f"{path}: at fraction {fraction:g} the test cases are not those of "
-                    f"{ours[0][0]}; methods are compared on the same cases, so run both again"
-                )
-            for metric, value in metrics(part, found["task"], kind, weights).items():
-                values.setdefault((found["method"], fraction, metric), []).append(value)
-    return values, len(np.unique(expected[:, 0].astype(str)))
+        ours = [entry for entry in read if entry[1]["benchmark"] == benchmark]
+        values: Values = {}
+        expected = weights = None
+        for folder, found in ours:
+            path = folder / "predictions.csv"
+            table = _numbers(scores.read_predictions(path), path)
+            parts = ["fraction", "probe"] if "probe" in table else ["fraction"]
+            for (fraction, *_), part in table.groupby(parts):
+                part = part.sort_values(_keys(part), kind="stable")
+                if expected is None:
+                    expected = part[_keys(part)].to_numpy()
+                    patients = part["patient"].fillna(part["case"]).to_numpy(str)
+                    weights = resample_weights(
+                        patients, run.settings.resamples, benchmark, run.seed
+                    )
+                elif not np.array_equal(part[_keys(part)].to_numpy(), expected):
+                    raise InputError(
+                        f"{path}: at fraction {fraction:g} the test cases are not those of "
+                        f"{ours[0][0]}; methods are compared on the same cases, so run both again"
+                    )
+                settings = found["settings"]["settings"]
+                for metric, value in metrics(part, found["task"], settings, weights).items():
+                    values.setdefault((found["method"], fraction, metric), []).append(value)
+        cases = len(np.unique(expected[:, 0].astype(str)))
+        counts = {"cases": cases, "patients": len(np.unique(patients))}
+        yield benchmark, ours[0][1]["task"], values, counts
 
 
 def _keys(table: pd.DataFrame) -> list[str]:

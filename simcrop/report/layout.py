@@ -1,43 +1,48 @@
 """A table as a paper prints it: methods down, benchmarks and fractions across, best ones marked."""
 
 import math
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from simcrop.formats.scores import RECALL_DEPTHS
+from simcrop.report.measures import SPECIFICITY
 
 METRICS = {
     "auroc": "AUROC",
     "average_precision": "Average precision",
     "accuracy": "Accuracy",
+    "f1": "F1",
+    "sensitivity": f"Sensitivity at {100 * SPECIFICITY:g} % specificity",
+    "calibration_error": "Calibration error",
     "dice": "Dice",
+    "dice_with_background": "Dice with background",
+    "nsd": "Surface Dice",
+    "hd95": "HD95 (mm)",
     "pointing": "Pointing",
     "chance": "Chance",
     **{f"recall_{k}": f"R@{k}" for k in RECALL_DEPTHS},
     **{f"chance_{k}": f"R@{k} by chance" for k in RECALL_DEPTHS},
 }
+MILLIMETRES = ("hd95",)  # all others are shares of one
+LOWER_IS_BETTER = ("hd95", "calibration_error")
 UNTRAINED = ("localisation", "retrieval")
+_BESIDE = {"segmentation": ("dice", "nsd", "hd95")}  # printed as well as the main metric
 _MISSING = "–"
-_LATEX = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "–": "--",
-}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is printed of one estimate; `rank` is 1 for the best of its column, 2 for the second."""
+    """What is printed of one estimate.
+
+    `rank` is 1 for the best of its column, 2 for the second; `different` says that the example
+    method's difference from it is significant.
+    """
 
     mean: str = _MISSING
     interval: str = ""
     rank: int | None = None
+    different: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,18 +51,35 @@ class Grid:
 
     headers: list[tuple[str, str, str]]
     rows: list[tuple[str, list[Cell]]]
+    published: list[tuple[str, list[Cell]]] = field(default_factory=list)
 
 
-def grid(table: pd.DataFrame, titles: dict[str, str], ranked: bool = True) -> Grid:
+def grid(
+    table: pd.DataFrame,
+    titles: dict[str, str],
+    ranked: bool = True,
+    level: float = 0.05,
+    published: pd.DataFrame | None = None,
+) -> Grid:
     """Lay out the main metric of every benchmark; of those without training, all metrics.
 
     Args:
         table: estimates, the main metric of a benchmark first; see `simcrop.report.estimates`.
         titles: printed names of benchmarks and methods.
         ranked: whether the best and the second of a column are marked.
+        level: below which a corrected p-value is significant.
+        published: rows of `simcrop.report.published` that stand below ours, unranked.
     """
     main = table.groupby("benchmark", sort=False)["metric"].transform("first")
-    shown = table[(table["metric"] == main) | table["task"].isin(UNTRAINED)]
+    beside = pd.Series(
+        [
+            m in _BESIDE.get(task, ())
+            for task, m in zip(table["task"], table["metric"], strict=True)
+        ],
+        index=table.index,
+        dtype=bool,
+    )
+    shown = table[(table["metric"] == main) | beside | table["task"].isin(UNTRAINED)]
     columns = list(
         dict.fromkeys(shown[["benchmark", "metric", "fraction"]].itertuples(index=False, name=None))
     )
@@ -67,10 +89,9 @@ def grid(table: pd.DataFrame, titles: dict[str, str], ranked: bool = True) -> Gr
         (titles[benchmark], METRICS[metric], "" if benchmark in untrained else percent(fraction))
         for benchmark, metric, fraction in columns
     ]
-    cells = [_column(shown, column, methods, ranked) for column in columns]
-    return Grid(
-        headers, [(titles[m], [column[i] for column in cells]) for i, m in enumerate(methods)]
-    )
+    cells = [_column(shown, column, methods, ranked, level) for column in columns]
+    ours = [(titles[m], [column[i] for column in cells]) for i, m in enumerate(methods)]
+    return Grid(headers, ours, [] if published is None else _published(published, columns))
 
 
 def percent(fraction: float) -> str:
@@ -90,60 +111,17 @@ def counts(table: pd.DataFrame, titles: dict[str, str]) -> str:
     return f"Seeds: {seeds}. Test cases: {', '.join(cases)}."
 
 
-def markdown(grid: Grid, caption: str, foot: list[str]) -> str:
-    """The grid as a Markdown table under its caption, with `foot` below it."""
-    lines = [f"### {_plain(caption)}", ""]
-    if grid.rows:
-        headers = ["<br>".join(_plain(part) for part in header if part) for header in grid.headers]
-        lines.append(_line(["Method", *headers]))
-        lines.append(_line(["---", *["---:"] * len(headers)]))
-        marks = {None: "{}", 1: "**{}**", 2: "<u>{}</u>"}
-        for method, cells in grid.rows:
-            texts = [f"{marks[c.rank].format(c.mean)} {c.interval}".strip() for c in cells]
-            lines.append(_line([_plain(method), *texts]))
-    else:
-        lines.append("No runs.")
-    for sentence in foot:
-        lines += ["", _plain(sentence)]
-    return "\n".join(lines) + "\n"
-
-
-def latex(grid: Grid, caption: str, foot: list[str], label: str) -> str:
-    """The grid as a LaTeX float, intervals below their means; it needs the package booktabs."""
-    if not grid.rows:
-        return f"% {caption}: no runs.\n"
-    marks = {None: "{}", 1: r"\textbf{{{}}}", 2: r"\underline{{{}}}"}
-    lines = [
-        r"% Needs \usepackage{booktabs}.",
-        r"\begin{table*}",
-        r"\centering",
-        rf"\caption{{{escaped(caption)}.}}",
-        rf"\label{{tab:{label}}}",
-        r"\setlength{\tabcolsep}{2pt}",
-        rf"\begin{{tabular}}{{l{'c' * len(grid.headers)}}}",
-        r"\toprule",
-        *_latex_headers(grid.headers),
-        r"\midrule",
-    ]
-    for method, cells in grid.rows:
-        means = [marks[cell.rank].format(escaped(cell.mean)) for cell in cells]
-        lines.append(" & ".join([escaped(method), *means]) + r" \\")
-        intervals = [rf"{{\scriptsize {cell.interval}}}" if cell.interval else "" for cell in cells]
-        lines.append(" & ".join(["", *intervals]).strip() + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}", "", r"\smallskip", r"\footnotesize"]
-    lines += [r"\parbox{\textwidth}{%"]
-    lines += [escaped(sentence) for sentence in foot]
-    return "\n".join([*lines, "}", r"\end{table*}"]) + "\n"
-
-
-def escaped(text: str) -> str:
-    """`text` with the characters that mean something to LaTeX made harmless."""
-    text = "".join(_LATEX.get(character, character) for character in text)
-    return re.sub(r"(?<=\d) \\%", r"\\,\\%", text)
+def number(value: float, metric: str) -> str:
+    """A value as it is printed: in mm, or as a percentage without its sign."""
+    return f"{value if metric in MILLIMETRES else 100 * value:.1f}"
 
 
 def _column(
-    table: pd.DataFrame, column: tuple[str, str, float], methods: list[str], ranked: bool
+    table: pd.DataFrame,
+    column: tuple[str, str, float],
+    methods: list[str],
+    ranked: bool,
+    level: float,
 ) -> list[Cell]:
     benchmark, metric, fraction = column
     rows = table[
@@ -152,43 +130,35 @@ def _column(
         & (table["fraction"] == fraction)
     ].set_index("method")
     means = {
-        m: f"{100 * rows['mean'][m]:.1f}" for m in rows.index if not math.isnan(rows["mean"][m])
+        m: number(rows["mean"][m], metric) for m in rows.index if not math.isnan(rows["mean"][m])
     }
-    order = sorted({*means.values()}, key=float, reverse=True)
+    order = sorted({*means.values()}, key=float, reverse=metric not in LOWER_IS_BETTER)
     cells = []
     for method in methods:
         if method not in means:
             cells.append(Cell())
             continue
-        mean, low, high = means[method], rows["low"][method], rows["high"][method]
+        mean, row = means[method], rows.loc[method]
         # Chance is a property of the masks: no method is better at it.
         compared = ranked and not metric.startswith("chance") and len(means) > 1
         rank = order.index(mean) + 1 if compared and mean in order[:2] else None
-        interval = "" if math.isnan(low) else f"[{100 * low:.1f}, {100 * high:.1f}]"
-        cells.append(Cell(mean, interval, rank))
+        ends = [number(row[end], metric) for end in ("low", "high")]
+        interval = "" if math.isnan(row["low"]) else f"[{', '.join(ends)}]"
+        cells.append(Cell(mean, interval, rank, bool(row["p_holm"] < level)))
     return cells
 
 
-def _latex_headers(headers: list[tuple[str, str, str]]) -> list[str]:
-    groups: list[list[int]] = []
-    for index, header in enumerate(headers):
-        if groups and headers[groups[-1][0]][0] == header[0]:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
-    titles = [rf"\multicolumn{{{len(g)}}}{{c}}{{{escaped(headers[g[0]][0])}}}" for g in groups]
-    rules = [rf"\cmidrule(lr){{{g[0] + 2}-{g[-1] + 2}}}" for g in groups]
-    metrics = [escaped(header[1]) for header in headers]
-    lines = [" & ".join(["", *titles]).strip() + r" \\", " ".join(rules)]
-    lines.append(" & ".join(["Method", *metrics]) + r" \\")
-    if any(header[2] for header in headers):
-        lines.append(" & ".join(["", *(escaped(h[2]) for h in headers)]).strip() + r" \\")
-    return lines
-
-
-def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", text)
+def _published(
+    table: pd.DataFrame, columns: list[tuple[str, str, float]]
+) -> list[tuple[str, list[Cell]]]:
+    """A row a published method, where any of its values belongs to a column."""
+    rows = []
+    for method, theirs in table.groupby("method", sort=False):
+        values = theirs.set_index(["benchmark", "metric", "fraction"])["value"]
+        cells = [
+            Cell(number(values[column], column[1])) if column in values.index else Cell()
+            for column in columns
+        ]
+        if any(cell != Cell() for cell in cells):
+            rows.append((f"{method} (published)", cells))
+    return rows

@@ -1,19 +1,18 @@
-"""Metrics of the saved predictions and their intervals, from a bootstrap over patients.
+"""Intervals and tests from a bootstrap over patients, and the correction for their number.
 
-A resample is a vector of weights, one a case: how often its patient was drawn. Every metric is
-computed for all resamples at once from one sort of the scores and cumulative sums of the weights.
+A resample is a column of weights, one a case: how often its patient was drawn. What is computed for
+each of them is in `simcrop.report.measures`.
 """
 
 import hashlib
-import warnings
-from collections.abc import Callable
+import math
 
 import numpy as np
-import pandas as pd
+from scipy.stats import norm, t
 
-from simcrop.formats.scores import RECALL_DEPTHS
+from simcrop.report.measures import auroc
 
-Metric = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+__all__ = ["auroc", "expanded", "holm", "p_value", "resample_weights", "summary"]
 
 
 def resample_weights(patients: np.ndarray, resamples: int, benchmark: str, seed: int) -> np.ndarray:
@@ -37,95 +36,16 @@ def resample_weights(patients: np.ndarray, resamples: int, benchmark: str, seed:
     return weights
 
 
-def auroc(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted area under the ROC curve: the probability that a positive outscores a negative.
+def expanded(confidence: float, patients: int) -> float:
+    """The share of resamples that an interval must hold to cover the truth as often as it says.
 
-    Equal scores count one half, so that the value is exact with ties (Mann-Whitney's U).
-
-    Args:
-        scores: (N,) higher means more likely positive.
-        labels: (N,) 0 or 1.
-        weights: (N, R) non-negative, one column a resample.
-
-    Returns:
-        (R,) NaN where a resample holds no positive or no negative.
+    A percentile interval is too narrow as a normal quantile is beside Student's; this makes up for
+    it (Hesterberg 2015, doi:10.1080/00031305.2015.1089789). One patient alone has no interval.
     """
-    positive, negative = labels == 1, labels == 0
-    order = np.argsort(scores[negative], kind="stable")
-    ranked, above = scores[negative][order], scores[positive]
-    below = _cumulated(weights[negative][order])
-    lower = np.searchsorted(ranked, above, side="left")
-    upper = np.searchsorted(ranked, above, side="right")
-    won = np.einsum("nr,nr->r", weights[positive], below[lower] + below[upper]) / 2
-    return _ratio(won, weights[positive].sum(axis=0) * below[-1])
-
-
-def average_precision(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted average precision: the mean over positives of the precision at their score.
-
-    Shapes as in `auroc`; equal scores form one threshold, as in scikit-learn.
-    """
-    positive, negative = labels == 1, labels == 0
-    thresholds = np.sort(scores[positive], kind="stable")
-    taken = weights[positive][np.argsort(scores[positive], kind="stable")]
-    true = _at_least(scores[positive], weights[positive], thresholds)
-    false = _at_least(scores[negative], weights[negative], thresholds)
-    precision = np.nan_to_num(_ratio(true, true + false))
-    ratio = _ratio(np.einsum("nr,nr->r", taken, precision), taken.sum(axis=0))
-    return np.where(weights[negative].sum(axis=0) > 0, ratio, np.nan)
-
-
-def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean of `values` (N,) under each column of `weights` (N, R); NaN values are left out."""
-    known = ~np.isnan(values)
-    return _ratio(values[known] @ weights[known], weights[known].sum(axis=0))
-
-
-def metrics(
-    table: pd.DataFrame, task: str, kind: str, weights: np.ndarray
-) -> dict[str, np.ndarray]:
-    """All metrics of one run at one fraction, the headline metrics first and the main one foremost.
-
-    Means over labels (macro) leave out, resample by resample, a label without a positive or
-    without a negative. Accuracy is of the most probable class, or of a probability above 0.5.
-    Dice is averaged over the structures of each case, then over cases. Of localisation, every
-    metric is a mean over lesions, and of retrieval over reports.
-
-    Args:
-        table: predictions of N rows, as `simcrop.formats.scores` describes them.
-        task: "classification", "segmentation", "localisation" or "retrieval".
-        kind: of a classification: "multilabel", "multiclass" or "binary".
-        weights: (N, R)
-
-    Returns:
-        name → (R,) with values in [0, 1]; `auroc:<label>` and `dice:<structure>` are the parts.
-    """
-    if task == "localisation":
-        columns = {"pointing": "hit", "chance": "chance", "auroc": "auroc", "dice": "dice"}
-        return {
-            name: weighted_mean(table[column].to_numpy(float), weights)
-            for name, column in columns.items()
-        }
-    if task == "retrieval":
-        hits = {f"recall_{k}": (table["rank"] <= k).to_numpy(float) for k in RECALL_DEPTHS}
-        hits |= {f"chance_{k}": table[f"chance_{k}"].to_numpy(float) for k in RECALL_DEPTHS}
-        return {name: weighted_mean(values, weights) for name, values in hits.items()}
-    if task == "segmentation":
-        dice = table.filter(regex="^dice:").astype(float)
-        parts = {name: weighted_mean(dice[name].to_numpy(), weights) for name in dice}
-        return {"dice": weighted_mean(dice.mean(axis=1).to_numpy(), weights), **parts}
-    scores = table.filter(regex="^score:")
-    names = [column.removeprefix("score:") for column in scores]
-    scores, labels = scores.to_numpy(float), table[[f"label:{n}" for n in names]].to_numpy(float)
-    areas = _by_label(auroc, scores, labels, weights)
-    result = {"auroc": _mean(areas)}
-    if kind == "multiclass":
-        result = {"accuracy": weighted_mean(_correct(scores, labels), weights), **result}
-    else:
-        result["average_precision"] = _mean(_by_label(average_precision, scores, labels, weights))
-    if kind == "binary":
-        result["accuracy"] = weighted_mean(_correct(scores, labels), weights)
-    return result | {f"auroc:{name}": area for name, area in zip(names, areas, strict=True)}
+    if patients < 2:
+        return math.nan
+    quantile = t.ppf((1 + confidence) / 2, patients - 1) * math.sqrt(patients / (patients - 1))
+    return float(2 * norm.cdf(quantile) - 1)
 
 
 def summary(runs: list[np.ndarray], confidence: float) -> tuple[float, float, float]:
@@ -136,52 +56,50 @@ def summary(runs: list[np.ndarray], confidence: float) -> tuple[float, float, fl
 
     Args:
         runs: one (1 + resamples,) array a seed, the test set itself first.
-        confidence: the interval's share, such as 0.95.
+        confidence: the share of the resamples in it, such as `expanded` gives.
 
     Returns:
         mean, low, high; NaN where no resample has a value.
     """
     values = np.mean(runs, axis=0)
     drawn = values[1:][~np.isnan(values[1:])]
-    if not len(drawn):
+    if not len(drawn) or math.isnan(confidence):
         return float(values[0]), np.nan, np.nan
     low, high = np.quantile(drawn, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(values[0]), float(low), float(high)
 
 
-def _by_label(
-    metric: Metric, scores: np.ndarray, labels: np.ndarray, weights: np.ndarray
-) -> list[np.ndarray]:
-    return [metric(s, y, weights) for s, y in zip(scores.T, labels.T, strict=True)]
+def p_value(difference: np.ndarray, patients: int) -> float:
+    """Of no difference between two methods, two-sided: Student's test on the bootstrap's error.
+
+    For a metric that is a mean over patients this is the paired t-test, but for the bootstrap's
+    draw. A percentile of the resamples themselves could not fall below 1 / resamples, which a
+    correction for many comparisons would always undo.
+
+    Args:
+        difference: (1 + resamples,) one minus the other, the test set itself first.
+        patients: from whom the resamples were drawn.
+
+    Returns:
+        NaN where the difference never varies, unless it is always 0.
+    """
+    drawn = difference[1:][~np.isnan(difference[1:])]
+    if not len(drawn) or math.isnan(difference[0]) or patients < 2:
+        return math.nan
+    error = np.std(drawn, ddof=1) * math.sqrt(patients / (patients - 1))
+    if error < 1e-12:  # of rounding alone
+        return 1.0 if abs(difference[0]) < 1e-12 else math.nan
+    return float(2 * t.sf(abs(difference[0]) / error, patients - 1))
 
 
-def _correct(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    if scores.shape[1] == 1:
-        correct = (scores > 0.5)[:, 0] == (labels == 1)[:, 0]
-    else:
-        correct = scores.argmax(axis=1) == labels.argmax(axis=1)
-    return np.where(np.isnan(labels).any(axis=1), np.nan, correct)
+def holm(values: np.ndarray) -> np.ndarray:
+    """p-values (N,) corrected for their number by Holm's step-down method (1979); NaN stay so.
 
-
-def _mean(areas: list[np.ndarray]) -> np.ndarray:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
-        return np.nanmean(areas, axis=0)
-
-
-def _cumulated(weights: np.ndarray) -> np.ndarray:
-    """(N + 1, R): row n is the sum of the first n rows."""
-    sums = np.zeros((len(weights) + 1, weights.shape[1]))
-    np.cumsum(weights, axis=0, out=sums[1:])
-    return sums
-
-
-def _at_least(scores: np.ndarray, weights: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """(T, R): the weight of all rows whose score reaches each threshold."""
-    order = np.argsort(scores, kind="stable")
-    sums = _cumulated(weights[order])
-    return sums[-1] - sums[np.searchsorted(scores[order], thresholds, side="left")]
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0)
+    Rejecting those below a level keeps the chance of any false one below it, whatever depends on
+    what.
+    """
+    corrected = np.full(len(values), np.nan)
+    order = np.argsort(values, kind="stable")[: int((~np.isnan(values)).sum())]
+    factors = np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(1, np.maximum.accumulate(values[order] * factors))
+    return corrected

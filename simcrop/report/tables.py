@@ -1,10 +1,12 @@
-"""A table of the paper: every estimate as CSV, the main ones as Markdown and LaTeX."""
+"""A table of the paper: every estimate as CSV, the main ones as Markdown, LaTeX and HTML."""
 
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from simcrop import files, runs
-from simcrop.report import layout
+from simcrop.report import foot, layout, published, typeset
 from simcrop.report.estimates import COLUMNS, difference, estimate, read_scores
 
 CAPTIONS = {
@@ -18,13 +20,15 @@ CAPTIONS = {
 
 
 def table(run: runs.Table, out: Path) -> None:
-    """Write one table as .csv, .md and .tex, each named by it.
+    """Write one table as .csv, .md, .tex and .html, each named by it.
 
-    The CSV holds every metric, `auroc:<label>` and `dice:<structure>` among them, in shares of one;
-    the others lay out the main metric of each benchmark in percent.
+    The CSV holds every metric, `auroc:<label>` and `dice:<structure>` among them, in shares of one
+    or in mm; the others lay out the main metrics of each benchmark in percent or in mm, with the
+    published figures beside them.
 
     Raises:
-        InputError: scores or predictions are missing or do not fit together.
+        InputError: scores or predictions are missing or do not fit together, or a published figure
+            has no source.
     """
     read = read_scores(run)
     estimates = (difference if run.table == "difference" else estimate)(run, read)
@@ -36,27 +40,34 @@ def table(run: runs.Table, out: Path) -> None:
             lineterminator="\n",
             float_format="%.6f",
         )
-    grid = layout.grid(estimates, run.titles, ranked=run.table != "difference")
-    foot = [_explained(run), f"Protocol: {run.protocol}."]
-    if read:
-        foot += [
-            layout.counts(estimates, run.titles),
-            _provenance([s["provenance"] for _, s in read]),
-        ]
-    caption = CAPTIONS[run.table].format(example=run.titles[run.settings.example])
-    files.write_text(out / f"{run.table}.md", layout.markdown(grid, caption, foot))
-    files.write_text(out / f"{run.table}.tex", layout.latex(grid, caption, foot, run.table))
-
-
-def _explained(run: runs.Table) -> str:
-    settings = run.settings
-    return (
-        "Values are percentages: the mean over seeds and, in brackets, the "
-        f"{100 * settings.confidence:g} % interval of a bootstrap over test patients "
-        f"({settings.resamples} resamples, shared by all methods of a benchmark; seeds are "
-        "averaged within each resample)."
-        + ("" if run.table == "difference" else " Best in bold, second underlined.")
+    theirs = _published(run)
+    grid = layout.grid(
+        estimates,
+        run.titles,
+        ranked=run.table != "difference",
+        level=1 - run.settings.confidence,
+        published=theirs,
     )
+    below = foot.sentences(run, read, estimates)
+    if grid.published:
+        below.append(published.sources(theirs))
+    if read:
+        below.append(_provenance([s["provenance"] for _, s in read]))
+    caption = CAPTIONS[run.table].format(example=run.titles[run.settings.example])
+    files.write_text(out / f"{run.table}.md", typeset.markdown(grid, caption, below))
+    files.write_text(out / f"{run.table}.tex", typeset.latex(grid, caption, below, run.table))
+    files.write_text(out / f"{run.table}.html", typeset.html(grid, caption, below))
+
+
+def _published(run: runs.Table) -> pd.DataFrame | None:
+    """The published figures of benchmarks that this configuration has."""
+    if run.published is None:
+        return None
+    found = published.read(run.published, run.table)
+    known = found["benchmark"].isin(run.titles)
+    for row in found[~known].itertuples():
+        print(f"{run.published}: no benchmark '{row.benchmark}' here; {row.method} is left out")
+    return found[known]
 
 
 def _provenance(every: list[dict[str, Any]]) -> str:

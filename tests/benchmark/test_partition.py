@@ -70,3 +70,35 @@ def test_reports_without_a_volume_are_no_cases(run, case_table, tmp_path):
     table.loc[0, "path"] = ""
     table.to_csv(tmp_path / "cases.csv", index=False)
     assert list(splits(run)["train"]["case"]) == ["case01"]
+
+
+def _pretraining(tmp_path, table, **changes) -> str:
+    """The case table of another cohort of the same dataset: other splits or names."""
+    path = tmp_path / "other.csv"
+    table.assign(**changes).to_csv(path, index=False)
+    return str(path)
+
+
+def test_a_test_patient_that_the_encoder_was_trained_on_is_refused_by_name(
+    run, case_table, tmp_path
+):
+    table = case_table(["train", "test", "test"], {"A": [0, 1, 0]}, patients=["ann", "bob", "eve"])
+    other = _pretraining(tmp_path, table, split=["train", "test", "train"])
+    run = run.model_copy(update={"trained_on": [other]})
+    told = r"probe-of-tiny: test case 'case02' is of patient 'eve', on whose scans .*other\.csv"
+    with pytest.raises(InputError, match=told):
+        splits(run)
+
+
+def test_an_encoder_may_have_seen_training_and_validation_patients(run, case_table, tmp_path):
+    table = case_table(["train", "val", "test"], {"A": [0, 1, 0]})
+    other = _pretraining(tmp_path, table, split=["train", "train", "test"])
+    parts = splits(run.model_copy(update={"trained_on": [other]}))
+    assert list(parts["test"]["case"]) == ["case02"]
+
+
+def test_a_part_of_a_patient_is_that_patient_to_an_encoder(run, case_table, tmp_path):
+    table = case_table(["", "test"], {"A": [0, 1]}, patients=["ann", "bob"])
+    other = _pretraining(tmp_path, table, patient=["bob@train", "bob@val"], split=["train", "val"])
+    with pytest.raises(InputError, match="test case 'case01' is of patient 'bob'"):
+        splits(run.model_copy(update={"trained_on": [other]}))

@@ -268,3 +268,80 @@ def test_by_scan_the_reconstructions_of_a_scan_are_averaged(make_run, case_table
     assert scans["case38"] == pytest.approx(volumes["case38"], abs=1e-6)
     record = json.loads((tmp_path / "scan/scores.json").read_text())["records"][0]
     assert record["test_cases"] == 10
+
+
+def test_test_cases_of_patients_whose_other_part_is_in_training_are_named(
+    make_run, case_table, tmp_path
+):
+    patients = [f"p{i}" for i in range(len(SPLITS))]
+    patients[0], patients[5], patients[39] = "ann@train", "bob@train", "ann@test"
+    case_table(SPLITS, {"A": np.arange(len(SPLITS)) % 2}, patients)
+    classification(make_run("binary"), tmp_path)
+    assert json.loads((tmp_path / "scores.json").read_text())["leaks"] == ["case39"]
+
+
+def _with(run, **changes):
+    return run.model_copy(update={"settings": run.settings.model_copy(update=changes)})
+
+
+def test_probes_share_features_and_the_first_is_that_of_the_run_alone(
+    make_run, case_table, tmp_path, monkeypatch
+):
+    case_table(SPLITS, {"A": np.arange(len(SPLITS)) % 2})
+    run, read = make_run("binary", (0.5, 1.0)), []
+    monkeypatch.setattr(probe, "features", lambda *given: read.append(0) or features(*given))
+    classification(run, tmp_path / "one")
+    classification(_with(run, probe_seeds=3), tmp_path / "three")
+    assert len(read) == 2
+    one, three = (pd.read_csv(tmp_path / n / "predictions.csv") for n in ("one", "three"))
+    first = three[three["probe"] == 0].reset_index(drop=True)
+    pd.testing.assert_frame_equal(first, one)
+    half = three[three["fraction"] == 0.5]
+    draws = half.pivot_table(index="case", columns="probe", values="score:A")
+    assert draws.corr().to_numpy()[np.triu_indices(3, 1)].max() < 1 - 1e-6
+    record = json.loads((tmp_path / "three/scores.json").read_text())["records"][0]
+    areas = [
+        measure(part[["score:A"]].to_numpy(), part[["label:A"]].to_numpy(float), ["A"], "binary")[
+            "auroc"
+        ]
+        for _, part in half.groupby("probe")
+    ]
+    assert record["metrics"]["auroc"] == pytest.approx(np.mean(areas))
+
+
+def test_features_are_kept_for_other_probes_of_the_same_encoder_and_volumes_alone(
+    make_run, case_table, store, encoder_weights, tmp_path, monkeypatch
+):
+    case_table(SPLITS, {"A": np.arange(len(SPLITS)) % 2})
+    run, read = make_run("binary"), []
+    monkeypatch.setattr(probe, "features", lambda *given: read.append(0) or features(*given))
+    classification(run, tmp_path)
+    scores = (tmp_path / "predictions.csv").read_bytes()
+    classification(make_run("binary", lr=0.01), tmp_path)
+    assert len(read) == 1
+    assert (tmp_path / "predictions.csv").read_bytes() != scores
+    (tmp_path / "features/features.safetensors").write_bytes(b"broken")
+    classification(run, tmp_path)
+    assert len(read) == 2
+    assert (tmp_path / "predictions.csv").read_bytes() == scores
+    old = VolumeStore(run.volumes)
+    volumes = {case: old.read(case) for case in old.cases}
+    volumes["case07"] = volumes["case07"] + 1
+    other = store("other.zip", volumes)
+    classification(run.model_copy(update={"volumes": [other]}), tmp_path)
+    assert len(read) == 3
+    classification(run.model_copy(update={"weights": encoder_weights(depth=1)}), tmp_path)
+    assert len(read) == 4
+
+
+def test_an_encoder_that_runs_at_every_step_gives_the_scores_of_features_computed_once(
+    make_run, case_table, tmp_path
+):
+    case_table(SPLITS, {"A": np.arange(len(SPLITS)) % 2})
+    run = make_run("binary", steps=12)
+    for name, drop_path in (("once", 0.0), ("stepwise", 1e-12)):
+        classification(_with(run, drop_path=drop_path), tmp_path / name)
+    once, stepwise = (
+        pd.read_csv(tmp_path / name / "predictions.csv")["score:A"] for name in ("once", "stepwise")
+    )
+    np.testing.assert_allclose(once, stepwise, atol=1e-5)

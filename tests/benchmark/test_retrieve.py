@@ -10,7 +10,7 @@ from simcrop.benchmark.retrieve import ranked, retrieval
 from simcrop.benchmark.similarity import scores
 from simcrop.formats import sentences
 from simcrop.formats.volumes import VolumeStore
-from simcrop.report.statistics import metrics
+from simcrop.report.measures import metrics
 
 SPLITS = ["train"] * 2 + ["test"] * 13
 NAMES = [f"case{i:02}" for i in range(len(SPLITS))]
@@ -90,6 +90,6 @@ def test_reports_rank_the_volumes_of_the_test_cases(run, tmp_path, unit):
     np.testing.assert_array_equal(table["rank"], expected["rank"])
     (record,) = json.loads((tmp_path / "scores.json").read_text())["records"]
     assert record["test_cases"] == 12
-    whole = metrics(table, "retrieval", "", np.ones((12, 1)))
+    whole = metrics(table, "retrieval", {}, np.ones((12, 1)))
     assert record["metrics"] == pytest.approx({name: v.item() for name, v in whole.items()})
     assert whole["recall_1"] == np.mean(expected["rank"] == 1)

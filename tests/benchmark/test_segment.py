@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from simcrop import runs
-from simcrop.benchmark import finetune
+from simcrop.benchmark import finetune, segment
 from simcrop.benchmark.crops import random_crops
 from simcrop.benchmark.encoder import load_encoder
 from simcrop.benchmark.finetune import network, predictions
+from simcrop.benchmark.metrics import surface
 from simcrop.benchmark.segment import measure, segmentation
 from simcrop.errors import InputError
 from simcrop.formats.volumes import VolumeStore
@@ -90,6 +91,9 @@ def test_a_trivial_structure_is_learnt_and_its_scores_follow_from_the_masks(make
         np.testing.assert_array_equal(found.affine(case), truth.affine(case))
         both = ((predicted == 2) & (mask == 2)).sum()
         values.append(2 * both / ((predicted == 2).sum() + (mask == 2).sum()))
+        row = table.set_index("case").loc[case]
+        surfaces = surface(predicted == 2, mask == 2, np.array([2.0, 2.0, 4.0]), tolerance=2.0)
+        assert (row["nsd:box"], row["hd95:box"]) == pytest.approx(surfaces)
     np.testing.assert_allclose(table["dice:box"], values)
     metrics = scores["records"][1]["metrics"]
     assert metrics["dice"] == metrics["dice:box"] == pytest.approx(np.mean(values))
@@ -168,15 +172,18 @@ def test_a_mask_with_an_unnamed_structure_is_an_error(make_run, tmp_path):
         segmentation(run, tmp_path)
 
 
-def test_dice_is_averaged_over_a_cases_structures_before_cases():
-    values = np.array([[1.0, 0.5, np.nan], [1.0, 0.0, 0.4]])
-    found = measure(values, {1: "a", 2: "b"})
+def test_metrics_are_averaged_over_a_cases_structures_before_cases():
+    dice = np.array([[1.0, 0.5, np.nan], [1.0, 0.0, 0.4]])
+    far = np.array([[np.nan, 4.0, np.nan], [np.nan, 3.0, 6.0]])
+    found = measure(np.stack([dice, dice, far]), {1: "a", 2: "b"})
     assert found == pytest.approx(
         {
             "dice": (0.5 + 0.2) / 2,
             "dice_with_background": (0.75 + 1.4 / 3) / 2,
-            "dice:a": 0.25,
-            "dice:b": 0.4,
+            "nsd": (0.5 + 0.2) / 2,
+            "hd95": (4.0 + 4.5) / 2,
+            **{"dice:a": 0.25, "dice:b": 0.4, "nsd:a": 0.25, "nsd:b": 0.4},
+            **{"hd95:a": 3.5, "hd95:b": 6.0},
         }
     )
 
@@ -223,11 +230,29 @@ def test_a_volume_smaller_than_the_crop_is_padded_with_air(make_run):
     assert int(mask.sum()) == 10 * 16 * 8
 
 
-def test_the_background_enters_dice_where_that_is_asked_for(make_run, tmp_path):
+def test_with_and_without_background_are_told_apart(make_run, tmp_path):
     run = make_run({1.0: {"epochs": 1, "validate_every": 1}}, background=True, select_on="test")
     segmentation(run, tmp_path)
     metrics = json.loads((tmp_path / "scores.json").read_text())["records"][0]["metrics"]
-    assert metrics["dice"] == metrics["dice_with_background"]
-    assert "dice:background" in metrics
     table = pd.read_csv(tmp_path / "predictions.csv")
-    assert metrics["dice"] == pytest.approx(table.filter(regex="^dice:").mean(axis=1).mean())
+    both = table[["dice:box", "dice_background"]].mean(axis=1).mean()
+    assert metrics["dice_with_background"] == pytest.approx(both)
+    assert metrics["dice"] == pytest.approx(table["dice:box"].mean())
+
+
+def test_a_structure_that_no_test_mask_holds_is_named_and_in_no_mean(
+    make_run, tmp_path, monkeypatch
+):
+    """Even where it is predicted: there is no truth to hold that against."""
+    found = np.zeros(SHAPE, np.uint8)
+    found[:2], found[2:4] = 1, 2
+    monkeypatch.setattr(
+        segment, "predictions", lambda net, run, cases, _: ((case, found) for case in cases)
+    )
+    segmentation(make_run({1.0: {"epochs": 1, "validate_every": 1}}), tmp_path)
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["undefined"] == ["nothing"]
+    table = pd.read_csv(tmp_path / "predictions.csv")
+    assert table[["dice:nothing", "nsd:nothing", "hd95:nothing"]].isna().all(axis=None)
+    metrics = scores["records"][0]["metrics"]
+    assert metrics["dice"] == metrics["dice:box"] == pytest.approx(table["dice:box"].mean())

@@ -65,11 +65,12 @@ def test_splits_and_named_labels_are_those_of_the_lists(lists, tmp_path):
     assert (after["label:Other"] == 1).all()
 
 
-def test_patients_in_two_lists_are_told_and_become_scans(lists, tmp_path, capsys):
+def test_patients_in_two_lists_are_told_and_become_one_a_list(lists, tmp_path, capsys):
     acquire.lists(runs.Lists(dataset="cc-ccii", copied_from=str(lists)), tmp_path)
     rows = [{"case": str(n), "patient": p} for n, p in ((10, "a"), (11, "b"), (12, "a"))]
     after = official.applied(table(*rows), official.read("cc-ccii", tmp_path / "lists"))
-    assert after["patient"].tolist() == ["10", "11", "12"]
+    assert after["split"].tolist() == ["train", "train", "test"]
+    assert after["patient"].tolist() == ["a@train", "b", "a@test"]
     assert "1 patients stand in two lists" in capsys.readouterr().out
 
 

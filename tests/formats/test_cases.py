@@ -7,6 +7,8 @@ import pytest
 from simcrop.errors import InputError
 from simcrop.formats import cases
 
+COLUMNS = ("case", "patient", "split")
+
 
 def table(**columns: list) -> pd.DataFrame:
     """Three cases of three patients, one a split, with `columns` laid over them."""
@@ -78,3 +80,21 @@ def test_a_label_that_is_no_number_is_named(tmp_path):
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(InputError, match=r"cases\.csv: no such case table"):
         cases.read(tmp_path / "cases.csv")
+
+
+def test_patients_of_two_splits_become_parts_that_keep_the_contract_and_are_found_again():
+    torn = table(
+        case=["a", "b", "c", "d", "e", "f"],
+        patient=["p", "q", "p", "q", "p", "r"],
+        split=["train", "train", "test", "val", "", "test"],
+        **{name: [""] * 6 for name in (*cases.TEXT, *cases.HINTS) if name not in COLUMNS},
+    )
+    parted = cases.check(cases.parted(torn), "here")
+    assert parted["patient"].tolist() == ["p@train", "q@train", "p@test", "q@val", "p", "r"]
+    assert cases.leaking(parted) == {"p@test"}
+    assert cases.whole_patients(parted, "train").to_dict() == {0: "p", 1: "q"}
+
+
+def test_patients_of_one_split_keep_their_names_and_leak_nothing():
+    pd.testing.assert_frame_equal(cases.parted(table()), table())
+    assert cases.leaking(table()) == set()

@@ -1,6 +1,7 @@
 """The volume store gives back what was put in, and appears whole or not at all."""
 
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -117,3 +118,12 @@ def test_a_store_is_a_plain_zip_of_one_entry_a_case(tmp_path):
     with zipfile.ZipFile(tmp_path / "v.zip") as archive:
         assert archive.namelist() == ["a.b2nd", "b.b2nd"]
         assert archive.testzip() is None
+
+
+def test_a_checksum_tells_one_content_from_another(tmp_path):
+    first = stored(tmp_path / "1.zip", a=noise(seed=0), b=noise(seed=1))
+    second = stored(tmp_path / "2.zip", b=noise(seed=0), a=noise(seed=0))
+    assert first.checksum("a") == second.checksum("a") == second.checksum("b")
+    assert first.checksum("b") != first.checksum("a")
+    with zipfile.ZipFile(tmp_path / "1.zip") as archive:
+        assert first.checksum("a") == zlib.crc32(archive.read("a.b2nd"))

@@ -1,118 +1,13 @@
-"""Metrics against scikit-learn and plain loops; the interval against a known truth."""
+"""Intervals and tests against known truths; what is drawn, and from whom."""
+
+import math
 
 import numpy as np
-import pandas as pd
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
+from scipy.stats import norm, ttest_rel
 
-from simcrop.report.statistics import (
-    auroc,
-    average_precision,
-    metrics,
-    resample_weights,
-    summary,
-    weighted_mean,
-)
-
-
-@pytest.fixture(params=["ties", "no ties"])
-def sample(request) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores (60,), labels with some unknown, and integer weights (60, 5) with many zeros."""
-    rng = np.random.default_rng(11)
-    labels = (rng.random(60) < 0.3).astype(float)
-    scores = labels + rng.normal(size=60)
-    if request.param == "ties":
-        scores = np.round(scores)
-    labels[[4, 9]] = np.nan
-    return scores, labels, rng.poisson(1, size=(60, 5)).astype(float)
-
-
-def test_auroc_is_the_share_of_pairs_in_order_with_ties_counted_half(sample):
-    scores, labels, weights = sample
-    for column, found in enumerate(auroc(scores, labels, weights)):
-        w = weights[:, column]
-        won = total = 0.0
-        for i in np.flatnonzero(labels == 1):
-            for j in np.flatnonzero(labels == 0):
-                won += w[i] * w[j] * ((scores[i] > scores[j]) + 0.5 * (scores[i] == scores[j]))
-                total += w[i] * w[j]
-        assert found == pytest.approx(won / total, abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [(auroc, roc_auc_score), (average_precision, average_precision_score)],
-)
-def test_weighted_metrics_equal_those_of_scikit_learn(sample, ours, theirs):
-    scores, labels, weights = sample
-    known = ~np.isnan(labels)
-    for column, found in enumerate(ours(scores, labels, weights)):
-        expected = theirs(labels[known], scores[known], sample_weight=weights[known, column])
-        assert found == pytest.approx(expected, abs=1e-9)
-
-
-def test_a_weight_counts_as_that_many_copies_of_a_case(sample):
-    scores, labels, weights = sample
-    copies = np.repeat(np.arange(60), weights[:, 0].astype(int))
-    ones = np.ones((len(copies), 1))
-    for metric in (auroc, average_precision):
-        expected = metric(scores[copies], labels[copies], ones)[0]
-        assert metric(scores, labels, weights)[0] == pytest.approx(expected, abs=1e-12)
-
-
-@pytest.mark.parametrize("metric", [auroc, average_precision])
-@pytest.mark.parametrize("left", [0, 1])
-def test_a_resample_of_one_class_only_has_no_value(metric, left):
-    scores, labels = np.array([0.1, 0.4, 0.3, 0.9]), np.array([0, 0, 1, 1])
-    weights = np.stack([np.ones(4), labels == left], axis=1).astype(float)
-    found = metric(scores, labels, weights)
-    assert np.isfinite(found[0])
-    assert np.isnan(found[1])
-
-
-def test_a_label_that_a_resample_lacks_is_left_out_of_its_mean():
-    table = pd.DataFrame(
-        {
-            "score:A": [0.1, 0.9, 0.8, 0.2],
-            "score:B": [0.2, 0.1, 0.7, 0.6],
-            "label:A": [0, 1, 0, 1],
-            "label:B": [0, 0, 0, 1],
-        }
-    )
-    weights = np.array([[1.0, 1], [1, 1], [1, 1], [1, 0]])
-    found = metrics(table, "classification", "multilabel", weights)
-    assert found["auroc"][0] == pytest.approx((0.75 + 2 / 3) / 2)
-    assert np.isnan(found["auroc:B"][1])
-    assert found["auroc"][1] == found["auroc:A"][1] == 1.0
-    assert list(found) == ["auroc", "average_precision", "auroc:A", "auroc:B"]
-
-
-def test_accuracy_of_classes_takes_the_most_probable_one():
-    table = pd.DataFrame(
-        {
-            **{"score:A": [0.5, 0.2, 0.1], "score:B": [0.3, 0.6, 0.5], "score:C": [0.2, 0.2, 0.4]},
-            **{"label:A": [1, 0, 0], "label:B": [0, 1, 0], "label:C": [0, 0, 1]},
-        }
-    )
-    weights = np.array([[1.0, 1], [1, 0], [1, 3]])
-    found = metrics(table, "classification", "multiclass", weights)
-    assert list(found) == ["accuracy", "auroc", "auroc:A", "auroc:B", "auroc:C"]
-    assert found["accuracy"] == pytest.approx([2 / 3, 1 / 4])
-
-
-def test_accuracy_of_one_label_cuts_at_one_half():
-    table = pd.DataFrame({"score:A": [0.4, 0.6, 0.7, 0.2], "label:A": [1, 1, 0, 0]})
-    found = metrics(table, "classification", "binary", np.ones((4, 1)))
-    assert list(found) == ["auroc", "average_precision", "accuracy", "auroc:A"]
-    assert found["accuracy"] == pytest.approx([0.5])
-
-
-def test_dice_is_averaged_over_the_structures_that_a_case_has_and_then_over_cases():
-    table = pd.DataFrame({"dice:a": [0.9, 0.5], "dice:b": [0.7, np.nan]})
-    found = metrics(table, "segmentation", "", np.array([[1.0, 3], [1, 1]]))
-    assert found["dice"] == pytest.approx([(0.8 + 0.5) / 2, (3 * 0.8 + 0.5) / 4])
-    assert found["dice:a"] == pytest.approx([0.7, 0.8])
-    assert found["dice:b"] == pytest.approx([0.7, 0.7])
+from simcrop.report.measures import auroc, weighted_mean
+from simcrop.report.statistics import expanded, holm, p_value, resample_weights, summary
 
 
 def test_a_patients_cases_are_drawn_together_and_patients_as_often_as_there_are():
@@ -142,16 +37,39 @@ def test_seeds_are_averaged_within_each_resample():
     assert (mean, low, high) == pytest.approx((0.6, 0.15, 1.05))
 
 
-def test_the_interval_covers_the_true_auroc_about_as_often_as_it_says():
-    # Patients have two scans that share half of their noise; d' = 1 gives AUROC = Phi(1 / sqrt 2).
-    truth, covered = 0.7602499, 0
+def test_intervals_of_few_patients_reach_further():
+    # By hand for 10: t is 2.2622 at 9 degrees of freedom, times sqrt(10 / 9) is 2.3845.
+    assert expanded(0.95, 10) == pytest.approx(2 * norm.cdf(2.38455) - 1, abs=1e-5)
+    assert 0.95 < expanded(0.95, 3000) < 0.9503
+    assert math.isnan(expanded(0.95, 1))
+    assert np.isnan(summary([np.ones(11)], expanded(0.95, 1))[1:]).all()
+
+
+def test_95_percent_intervals_hold_the_true_auroc_in_93_to_97_percent_of_1000_trials():
+    # Scores of positives are one standard deviation above the others: AUROC = Phi(1 / sqrt 2).
+    truth, patients, covered = norm.cdf(1 / math.sqrt(2)), 120, 0
+    names = np.arange(patients).astype(str)
+    for trial in range(1000):
+        rng = np.random.default_rng(trial)
+        labels = (rng.random(patients) < 0.4).astype(int)
+        weights = resample_weights(names, 400, "trial", trial)
+        areas = auroc(labels + rng.normal(size=patients), labels, weights)
+        _, low, high = summary([areas], expanded(0.95, patients))
+        covered += low <= truth <= high
+    assert 930 <= covered <= 970
+
+
+def test_the_interval_covers_the_truth_where_patients_have_several_scans():
+    # Patients have two scans that share half of their noise.
+    truth, covered = norm.cdf(1 / math.sqrt(2)), 0
     for trial in range(200):
         rng = np.random.default_rng(trial)
         patients = np.repeat(np.arange(75), 2)
         labels = np.repeat(rng.random(75) < 0.4, 2).astype(int)
         noise = np.repeat(rng.normal(size=75), 2) + rng.normal(size=150)
         weights = resample_weights(patients.astype(str), 300, "trial", trial)
-        _, low, high = summary([auroc(labels + noise / np.sqrt(2), labels, weights)], 0.95)
+        areas = auroc(labels + noise / np.sqrt(2), labels, weights)
+        _, low, high = summary([areas], expanded(0.95, 75))
         covered += low <= truth <= high
     assert 0.90 <= covered / 200 <= 0.99
 
@@ -168,7 +86,50 @@ def test_drawing_patients_gives_wider_intervals_than_drawing_their_scans():
     assert widths[0] > 1.5 * widths[1]
 
 
-def test_the_mean_leaves_out_what_is_not_defined():
-    found = weighted_mean(np.array([1.0, np.nan, 3.0]), np.array([[1.0, 0], [5, 1], [3, 0]]))
-    assert found[0] == pytest.approx(2.5)
-    assert np.isnan(found[1])
+def test_of_a_mean_over_patients_the_test_is_the_paired_t_test():
+    rng = np.random.default_rng(2)
+    one, other = rng.normal(0.3, 1, 15), rng.normal(0, 1, 15)
+    weights = resample_weights(np.arange(15).astype(str), 200_000, "trial", 0)
+    found = p_value(weighted_mean(one - other, weights), 15)
+    assert found == pytest.approx(ttest_rel(one, other).pvalue, rel=0.02)
+
+
+def test_no_difference_is_no_evidence_and_a_constant_one_cannot_be_tested():
+    assert p_value(np.zeros(101), 20) == 1
+    assert math.isnan(p_value(np.full(101, 0.1), 20))
+    assert math.isnan(p_value(np.full(101, np.nan), 20))
+
+
+def test_holm_multiplies_by_the_tests_that_are_left_and_never_falls():
+    # By hand: sorted 0.01, 0.02, 0.03, 0.5 times 4, 3, 2, 1 = 0.04, 0.06, 0.06, 0.5.
+    found = holm(np.array([0.03, np.nan, 0.01, 0.5, 0.02]))
+    np.testing.assert_allclose(found, [0.06, np.nan, 0.04, 0.5, 0.06], atol=1e-12)
+    assert holm(np.array([0.6, 0.9])).max() <= 1
+    assert len(holm(np.array([]))) == 0
+
+
+def _corrected(ahead: float, trial: int) -> tuple[np.ndarray, np.ndarray]:
+    """p-values of one method against five others on 150 patients whose noise they share in half."""
+    rng = np.random.default_rng([trial, 5])
+    labels = (rng.random(150) < 0.4).astype(int)
+    common = rng.normal(size=150)
+    weights = resample_weights(np.arange(150).astype(str), 150, "trial", trial)
+    areas = [
+        auroc(d * labels + (common + rng.normal(size=150)) / math.sqrt(2), labels, weights)
+        for d in [1 + ahead] + 5 * [1.0]
+    ]
+    values = np.array([p_value(areas[0] - other, 150) for other in areas[1:]])
+    return values, holm(values)
+
+
+def test_where_there_is_no_difference_one_is_found_in_no_more_than_5_percent_of_tables():
+    plain, corrected = map(np.array, zip(*(_corrected(0, t) for t in range(400)), strict=True))
+    # 400 tables: 5 % is 20, with a standard deviation of 4.4.
+    assert (corrected.min(axis=1) < 0.05).sum() <= 29
+    assert 0.03 <= (plain < 0.05).mean() <= 0.07
+    assert (plain.min(axis=1) < 0.05).mean() > 0.10
+
+
+def test_a_known_difference_is_found():
+    found = np.array([_corrected(0.8, trial)[1] for trial in range(40)])
+    assert (found < 0.05).mean() > 0.9

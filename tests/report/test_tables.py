@@ -12,10 +12,13 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from simcrop import runs
 from simcrop.errors import InputError
 from simcrop.formats import scores
-from simcrop.report.layout import Cell, Grid, escaped, grid, latex, percent
+from simcrop.report.layout import Cell, Grid, grid, percent
 from simcrop.report.tables import table
+from simcrop.report.typeset import escaped, latex
 
-HEADER = "benchmark,method,fraction,metric,mean,low,high,seeds,cases"
+HEADER = "benchmark,method,fraction,metric,mean,low,high,seeds,cases,sd,p,p_holm"
+RANKED = ("auroc", "average_precision", "sensitivity")
+DECIDED = ("accuracy", "f1", "calibration_error")
 TABLES = ("classification", "segmentation", "localisation", "ablation")
 
 
@@ -48,9 +51,9 @@ def test_rows_are_sorted_by_titles_fraction_and_metric(made, table_runs):
         for benchmark, rows in frame.groupby("benchmark")
     }
     assert heads == {
-        "ct-rate": ["auroc", "average_precision"],
-        "cc-ccii": ["accuracy", "auroc"],
-        "luna16": ["auroc", "average_precision", "accuracy"],
+        "ct-rate": [*RANKED, *DECIDED],
+        "cc-ccii": ["accuracy", *RANKED, "f1", "calibration_error"],
+        "luna16": [*RANKED, *DECIDED],
     }
     frame = pd.read_csv(made / "localisation.csv")
     assert list(frame["metric"]) == ["pointing", "chance", "auroc", "dice"]
@@ -152,7 +155,7 @@ def test_the_best_of_each_column_is_bold_and_the_second_underlined(made, name):
 
 def test_printed_ties_are_marked_alike_and_chance_not_at_all():
     rows = [
-        ("b", method, 1.0, metric, mean, 0.1, 0.9, 2, 9, "localisation")
+        ("b", method, 1.0, metric, mean, 0.1, 0.9, 2, 9, 0.01, np.nan, np.nan, "localisation")
         for metric, means in {
             "pointing": (0.70001, 0.70002, 0.6),
             "chance": (0.1, 0.2, 0.3),
@@ -219,7 +222,7 @@ def test_repetition_gives_identical_bytes_in_any_order_of_scores(made, table_run
     for run in table_runs.values():
         table(run.model_copy(update={"scores": run.scores[::-1]}), tmp_path)
     names = sorted(path.name for path in made.iterdir())
-    assert names == sorted(f"{n}.{s}" for n in TABLES for s in ("csv", "md", "tex"))
+    assert names == sorted(f"{n}.{s}" for n in TABLES for s in ("csv", "html", "md", "tex"))
     for name in names:
         assert (tmp_path / name).read_bytes() == (made / name).read_bytes()
 
@@ -326,3 +329,118 @@ def test_a_method_without_title_is_refused(table_runs, tmp_path):
 
 def test_no_labels_at_all_are_called_zero_shot():
     assert [percent(share) for share in (0.0, 0.05, 1.0)] == ["zero-shot", "5 %", "100 %"]
+
+
+def _changed(run: runs.Table, folder: Path, part: str, **changes) -> runs.Table:
+    """The run over copies of its scores; those whose path has `part` are changed."""
+    paths = _copied(run, folder)
+    for path in paths:
+        if part in str(path):
+            found = scores.read(path)
+            settings = found["settings"]["settings"] | changes.get("settings", {})
+            other = {key: value for key, value in changes.items() if key != "settings"}
+            scores.write(path, found | other | {"settings": {"settings": settings}})
+    return run.model_copy(update={"scores": [str(path) for path in paths]})
+
+
+def test_a_state_chosen_on_the_test_cases_is_refused_by_a_sound_table(table_runs, tmp_path):
+    run = table_runs["classification"]
+    run = _changed(run, tmp_path, "/ct-rate/mae/1/", settings={"select_on": "test"})
+    with pytest.raises(InputError, match=r"ct-rate/mae/1: its state was chosen on the test cases"):
+        table(run, tmp_path / "out")
+
+
+def test_what_the_published_protocol_lets_touch_training_is_named_below_the_table(
+    table_runs, tmp_path
+):
+    run = table_runs["classification"].model_copy(update={"protocol": "published"})
+    run = _changed(run, tmp_path, "/ct-rate/", settings={"select_on": "test"})
+    run = _changed(run, tmp_path / "2", "/cc-ccii/", leaks=["case_003", "case_004"])
+    table(run, tmp_path / "out")
+    for suffix in ("md", "tex", "html"):
+        text = (tmp_path / "out" / f"classification.{suffix}").read_text(encoding="utf-8")
+        assert "State chosen on the test cases, as published, so that scores are too high: " in text
+        assert "so that scores are too high: CT-RATE." in text
+        assert "in training too, as the published lists have it: CC-CCII: 2 cases" in text
+
+
+def test_labels_that_no_test_case_shows_are_named_below_the_table(table_runs, tmp_path, made):
+    run = _changed(
+        table_runs["classification"],
+        tmp_path,
+        "/ct-rate/",
+        undefined=["Hernia", "Medical material"],
+    )
+    table(run, tmp_path / "out")
+    told = "for want of test cases that show it: CT-RATE: Hernia, Medical material."
+    assert told in (tmp_path / "out/classification.md").read_text(encoding="utf-8")
+    assert "for want of" not in (made / "classification.md").read_text(encoding="utf-8")
+
+
+def test_p_values_are_of_the_main_metric_and_corrected_for_the_tables_comparisons(made):
+    frame = pd.read_csv(made / "classification.csv")
+    tested = frame[frame["p"].notna()]
+    assert set(zip(tested["benchmark"], tested["metric"], strict=True)) == {
+        *(("ct-rate", "auroc"), ("cc-ccii", "accuracy"), ("luna16", "auroc"))
+    }
+    assert set(tested["method"]) == {"random", "mae"}
+    assert len(tested) == 3 * 2 * 2
+    least = tested["p"].min()
+    assert tested["p_holm"].min() == pytest.approx(min(1, 12 * least), abs=1e-5)
+    assert (tested["p_holm"] >= tested["p"]).all()
+    text = (made / "classification.md").read_text(encoding="utf-8")
+    assert "corrected by Holm's method for the 12 comparisons of this table" in text
+    marked = [cell for row in _cells(made, "classification")[1] for cell in row if "†" in cell]
+    assert len(marked) == (tested["p_holm"] < 0.05).sum() > 0
+
+
+def test_the_deviation_over_seeds_stands_beside_the_mean(made, table_runs):
+    frame = pd.read_csv(made / "classification.csv")
+    values = []
+    for path in table_runs["classification"].scores:
+        if "/luna16/simcrop/" in path:
+            part = scores.read_predictions(Path(path).with_name("predictions.csv"))
+            part = part[part["fraction"] == 1]
+            values.append(roc_auc_score(part["label:Lung nodule"], part["score:Lung nodule"]))
+    where = {"benchmark": "luna16", "method": "simcrop", "fraction": 1.0, "metric": "auroc"}
+    assert _value(frame, **where)["sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-6)
+
+
+def test_of_distances_the_lower_is_the_better():
+    rows = [
+        ("b", method, 1.0, metric, mean, mean, mean, 1, 9, np.nan, np.nan, np.nan, "segmentation")
+        for method, means in {"x": (0.9, 12.34), "y": (0.8, 3.21)}.items()
+        for metric, mean in zip(("dice", "hd95"), means, strict=True)
+    ]
+    found = grid(pd.DataFrame(rows, columns=[*HEADER.split(","), "task"]), {k: k for k in "bxy"})
+    assert [header[1] for header in found.headers] == ["Dice", "HD95 (mm)"]
+    assert [[(c.mean, c.rank) for c in cells] for _, cells in found.rows] == [
+        [("90.0", 1), ("12.3", 2)],
+        [("80.0", 2), ("3.2", 1)],
+    ]
+
+
+def test_probes_of_one_encoder_count_as_seeds(table_runs, tmp_path, made):
+    run = table_runs["classification"]
+    paths = _copied(run, tmp_path)
+    for path in paths:
+        told = path.with_name("predictions.csv")
+        one = scores.read_predictions(told)
+        other = one.copy()
+        columns = list(one.filter(regex="^score:"))
+        other[columns] = one[columns].to_numpy()[::-1]
+        scores.write_predictions(told, pd.concat([one.assign(probe=0), other.assign(probe=1)]))
+    table(run.model_copy(update={"scores": [str(path) for path in paths]}), tmp_path / "both")
+    both, one = (pd.read_csv(path / "classification.csv") for path in (tmp_path / "both", made))
+    where = {"benchmark": "ct-rate", "method": "mae", "fraction": 1.0, "metric": "auroc"}
+    assert _value(both, **where)["seeds"] == 4
+    areas = []
+    for path in paths:
+        if "/ct-rate/mae/" in str(path):
+            found = scores.read_predictions(path.with_name("predictions.csv"))
+            for _, part in found[found["fraction"] == 1].groupby("probe"):
+                labels, told = part.filter(regex="^label:"), part.filter(regex="^score:")
+                areas.append(roc_auc_score(labels, told))
+    assert len(areas) == 4
+    assert _value(both, **where)["mean"] == pytest.approx(np.mean(areas), abs=1e-6)
+    assert _value(both, **where)["mean"] != _value(one, **where)["mean"]

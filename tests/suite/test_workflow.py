@@ -21,7 +21,10 @@ TABLES = (
     "ablation",
 )
 SEVERAL = ("ct-rate", "radchestct")  # benchmarks of several labels
-COLUMNS = ["benchmark", "method", "fraction", "metric", "mean", "low", "high", "seeds", "cases"]
+COLUMNS = [
+    *("benchmark", "method", "fraction", "metric"),
+    *("mean", "low", "high", "seeds", "cases", "sd", "p", "p_holm"),
+]
 
 
 def tables(folder: Path) -> dict[str, bytes]:
@@ -30,7 +33,7 @@ def tables(folder: Path) -> dict[str, bytes]:
     return {
         f"{table}.{suffix}": (report / f"{table}.{suffix}").read_bytes()
         for table in TABLES
-        for suffix in ("csv", "md", "tex")
+        for suffix in ("csv", "md", "tex", "html")
     }
 
 

@@ -7,6 +7,7 @@ rule benchmark_classification:
     input:
         weights=plan.weights(CONFIG),
         cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
+        trained_on=lambda wc: plan.trained_on(CONFIG, wc.benchmark, wc.method),
         volumes=lambda wc: plan.stores(CONFIG, wc.benchmark, "volumes.zip"),
         text_encoder=lambda wc: plan.zero_shot(CONFIG, wc.benchmark, wc.method),
     output:
@@ -35,6 +36,7 @@ rule benchmark_segmentation:
     input:
         weights=plan.weights(CONFIG),
         cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
+        trained_on=lambda wc: plan.trained_on(CONFIG, wc.benchmark, wc.method),
         volumes=lambda wc: plan.stores(CONFIG, wc.benchmark, "volumes.zip"),
         masks=lambda wc: plan.stores(CONFIG, wc.benchmark, "masks.zip"),
     output:
@@ -64,6 +66,7 @@ rule benchmark_localisation:
     input:
         weights=plan.weights(CONFIG),
         cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
+        trained_on=lambda wc: plan.trained_on(CONFIG, wc.benchmark, wc.method),
         volumes=lambda wc: plan.stores(CONFIG, wc.benchmark, "volumes.zip"),
         masks=lambda wc: plan.stores(CONFIG, wc.benchmark, "masks.zip"),
         text_encoder=lambda wc: plan.text_encoder(CONFIG, CONFIG.encoders(wc.benchmark)),
@@ -95,6 +98,7 @@ rule benchmark_retrieval:
     input:
         weights=plan.weights(CONFIG),
         cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
+        trained_on=lambda wc: plan.trained_on(CONFIG, wc.benchmark, wc.method),
         sentences=lambda wc: plan.prepared(CONFIG, wc.benchmark, "sentences.csv"),
         volumes=lambda wc: plan.stores(CONFIG, wc.benchmark, "volumes.zip"),
         text_encoder=lambda wc: plan.text_encoder(CONFIG, CONFIG.encoders(wc.benchmark)),

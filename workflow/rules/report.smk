@@ -28,16 +28,18 @@ for table in plan.TABLES:
 rule report_table:
     input:
         scores=lambda wc: plan.scores(CONFIG, wc.table),
+        published="config/published.csv",
     output:
         settings="results/report/{table}.settings.yaml",
-        csv=report(
-            "results/report/{table}.csv",
+        csv="results/report/{table}.csv",
+        markdown="results/report/{table}.md",
+        latex="results/report/{table}.tex",
+        html=report(
+            "results/report/{table}.html",
             caption="../report/table.rst",
             category="Tables",
             labels={"table": "{table}"},
         ),
-        markdown="results/report/{table}.md",
-        latex="results/report/{table}.tex",
     log:
         "results/report/{table}.log.txt",
     benchmark:
