@@ -28,6 +28,7 @@ STEPS = {
     "sample": "simcrop.benchmark.sample:sample",
     "table": "simcrop.report.tables:table",
     "figures": "simcrop.report.figures:figures",
+    "sweeps": "simcrop.report.figures:sweeps",
     "page": "simcrop.report.page:page",
 }
 STAGES = {

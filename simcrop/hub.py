@@ -130,7 +130,7 @@ def weights_file(place: str) -> Path:
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise InputError(
             f"{place}: no repository of the hub that can be reached ({type(error).__name__}); "
-            "look at its name and at HF_TOKEN"
+            f"look at its name and at HF_TOKEN; a file here ends in {', '.join(_WEIGHTS)}"
         ) from error
 
 

@@ -31,7 +31,17 @@ _SWEPT = {
 
 
 def names(config: Config) -> list[str]:
-    """The figures of the report; what a configuration has no runs for is left out."""
+    """All figures of the report; what a configuration has no runs for is left out."""
+    return [*of_comparison(config), *of_ablations(config)]
+
+
+def of_ablations(config: Config) -> list[str]:
+    """The figures that the ablations are run for."""
+    return ["ablation_sweeps"] if sweeps(config) else []
+
+
+def of_comparison(config: Config) -> list[str]:
+    """The figures that need no ablation."""
     objectives = config.methods[config.report.example].objectives
     kinds = {benchmark.task for benchmark in config.benchmark.values()}
     found = ["label_efficiency"] if kinds & {"classification", "segmentation"} else []
@@ -41,8 +51,6 @@ def names(config: Config) -> list[str]:
         found += [f"per_label_difference_{name}" for name in several]
     if trainings(config):
         found.append("training_curves")
-    if sweeps(config):
-        found.append("ablation_sweeps")
     if objectives.image_reconstruction:
         found.append("reconstruction")
     found += [f"segmentation_{name}" for name in plan.benchmarks(config, "segmentation")]

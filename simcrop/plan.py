@@ -323,7 +323,7 @@ def table(config: Config) -> Builder:
     )
 
 
-def figures(config: Config, trainings: list[runs.Training], sweeps: list[runs.Sweep]) -> Builder:
+def figures(config: Config, trainings: list[runs.Training]) -> Builder:
     """Settings of `figures`."""
 
     def images(task: str) -> list[runs.Images]:
@@ -347,9 +347,16 @@ def figures(config: Config, trainings: list[runs.Training], sweeps: list[runs.Sw
         methods=config.pretrain.methods,
         tables="results/report",
         trainings=trainings,
-        sweeps=sweeps,
         segmentations=images("segmentation"),
         localisations=images("localisation"),
+    )
+
+
+def sweeps(config: Config, varied: list[runs.Sweep]) -> Builder:
+    """Settings of `sweeps`."""
+    example = config.report.example
+    return lambda wildcards, input: _yaml(
+        runs.Sweeps, input, example=example, titles=titles(config), sweeps=varied
     )
 
 

@@ -246,10 +246,20 @@ class Figures(Run):
     tables: str = Field(description="the folder of the tables")
     scores: list[str] = Field(description="of the comparison")
     trainings: list[Training]
-    sweeps: list[Sweep]
     reconstruction: str = Field(description="reconstruction.zip of the example method")
     segmentations: list[Images]
     localisations: list[Images]
+
+
+class Sweeps(Run):
+    """The table of the ablations → ablation_sweeps.png, .svg and .pdf."""
+
+    stage: Literal["report"] = "report"
+    step: Literal["sweeps"] = "sweeps"
+    example: str
+    titles: dict[str, str]
+    table: str
+    sweeps: list[Sweep]
 
 
 class Shown(Strict):
@@ -291,6 +301,7 @@ AnyRun = Annotated[
     | Sample
     | Table
     | Figures
+    | Sweeps
     | Page,
     Field(discriminator="step"),
 ]

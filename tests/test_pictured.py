@@ -30,6 +30,7 @@ def test_every_figure_has_a_kind_with_a_caption_and_names_its_benchmark(root):
     config = configured(root, "study.yaml")
     names = pictured.names(config)
     assert {"ablation_sweeps", "per_label_difference_sparse"} <= set(names)
+    assert "ablation_sweeps" not in pictured.of_comparison(config)  # which waits for no ablation
     for name in names:
         assert (root / "workflow" / "report" / f"{pictured.kind(name)}.rst").is_file()
     labels = pictured.labels(config, "similarity_sparse-lesions")

@@ -17,8 +17,7 @@ def figures(run: runs.Figures, out: Path) -> None:
     """Write every figure that the run has material for, as PNG, SVG and PDF.
 
     `label_efficiency`, `per_label_auroc_<benchmark>`, `per_label_difference_<benchmark>`,
-    `training_curves`, `ablation_sweeps`, `reconstruction`, `segmentation_<benchmark>` and
-    `similarity_<benchmark>`.
+    `training_curves`, `reconstruction`, `segmentation_<benchmark>` and `similarity_<benchmark>`.
 
     Raises:
         InputError: a table, a kept image or what belongs to it is missing.
@@ -26,6 +25,18 @@ def figures(run: runs.Figures, out: Path) -> None:
     with style.styled():
         for name, figure in _figures(run):
             style.save(figure, out, name)
+
+
+def sweeps(run: runs.Sweeps, out: Path) -> None:
+    """Write `ablation_sweeps` as PNG, SVG and PDF.
+
+    Raises:
+        InputError: the table is missing.
+    """
+    with style.styled():
+        table = _table(Path(run.table))
+        figure = curves.ablation_sweeps(table, run.sweeps, run.example, run.titles)
+        style.save(figure, out, "ablation_sweeps")
 
 
 def _figures(run: runs.Figures) -> Iterator[tuple[str, Figure]]:
@@ -48,9 +59,6 @@ def _figures(run: runs.Figures) -> Iterator[tuple[str, Figure]]:
         )
     if run.trainings:
         yield "training_curves", _training(run)
-    if run.sweeps:
-        table = _table(Path(run.tables) / "ablation.csv")
-        yield "ablation_sweeps", curves.ablation_sweeps(table, run.sweeps, example, run.titles)
     store = VolumeStore(run.reconstruction)
     if store.cases:
         yield "reconstruction", images.reconstruction(_reconstructed(store))

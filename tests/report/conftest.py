@@ -243,7 +243,6 @@ def figures_run(
         tables=str(folder / "report"),
         scores=[*table_runs["classification"].scores, *table_runs["segmentation"].scores],
         trainings=trainings,
-        sweeps=[runs.Sweep(axis="K (patches)", log=True, values={"simcrop": 8, "simcrop-k_1": 1})],
         reconstruction=str(folder / "reconstruction.zip"),
         segmentations=[
             runs.Images(
@@ -261,4 +260,15 @@ def figures_run(
                 **images,
             )
         ],
+    )
+
+
+@pytest.fixture(scope="session")
+def sweeps_run(figures_run: runs.Figures) -> runs.Sweeps:
+    """Settings of the figure of the ablations, of two values of K."""
+    return runs.Sweeps(
+        example="simcrop",
+        titles=TITLES,
+        table=f"{figures_run.tables}/ablation.csv",
+        sweeps=[runs.Sweep(axis="K (patches)", log=True, values={"simcrop": 8, "simcrop-k_1": 1})],
     )

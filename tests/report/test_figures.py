@@ -18,7 +18,7 @@ from simcrop.errors import InputError
 from simcrop.formats import scores
 from simcrop.formats.volumes import VolumeWriter
 from simcrop.report import plots, style
-from simcrop.report.figures import figures
+from simcrop.report.figures import figures, sweeps
 
 NAMES = [
     *("label_efficiency", "per_label_auroc_ct-rate", "per_label_difference_ct-rate"),
@@ -30,9 +30,10 @@ WITHOUT_UNIT = {"Label", "Epoch", "Cosine similarity"}
 
 
 @pytest.fixture(scope="module")
-def written_to(figures_run, tmp_path_factory) -> Path:
+def written_to(figures_run, sweeps_run, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("figures")
     figures(figures_run, out)
+    sweeps(sweeps_run, out)
     return out
 
 
@@ -40,18 +41,20 @@ SVG = "http://www.w3.org/2000/svg"
 LINK = "{http://www.w3.org/1999/xlink}href"
 
 
-def _draw(run: runs.Figures) -> dict[str, Figure]:
+def _draw(run: runs.Figures, further: runs.Sweeps | None = None) -> dict[str, Figure]:
     """The figures of a run, not written: name → Figure."""
     caught = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(style, "save", lambda made, out, name: caught.__setitem__(name, made))
         figures(run, Path())
+        if further:
+            sweeps(further, Path())
     return caught
 
 
 @pytest.fixture(scope="module")
-def drawn(figures_run) -> dict[str, Figure]:
-    return _draw(figures_run)
+def drawn(figures_run, sweeps_run) -> dict[str, Figure]:
+    return _draw(figures_run, sweeps_run)
 
 
 def test_every_figure_is_a_png_of_150_dpi_a_valid_svg_and_a_pdf(written_to):
@@ -115,8 +118,9 @@ def test_no_text_lies_on_another_and_all_of_it_in_the_picture(drawn, name):
         assert not a.padded(-1).overlaps(b.padded(-1)), (one.get_text(), other.get_text())
 
 
-def test_repetition_gives_identical_bytes(figures_run, written_to, tmp_path):
+def test_repetition_gives_identical_bytes(figures_run, sweeps_run, written_to, tmp_path):
     figures(figures_run, tmp_path)
+    sweeps(sweeps_run, tmp_path)
     for path in written_to.iterdir():
         assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
 
@@ -280,7 +284,7 @@ def test_what_there_is_no_material_for_is_left_out(figures_run, tmp_path):
     header = "benchmark,method,fraction,metric,mean,low,high,seeds,cases\n"
     for name in ("classification", "segmentation"):
         (tmp_path / f"{name}.csv").write_text(header)
-    lists = ("segmentations", "localisations", "scores", "trainings", "sweeps")
+    lists = ("segmentations", "localisations", "scores", "trainings")
     update = {**{name: [] for name in lists}, "tables": str(tmp_path)}
     run = figures_run.model_copy(update={**update, "reconstruction": str(tmp_path / "empty.zip")})
     assert _draw(run) == {}

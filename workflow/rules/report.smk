@@ -8,12 +8,13 @@ rule report:
 rule study:
     input:
         expand("results/report/{table}.csv", table=plan.COMPARISON),
-        expand("results/report/figures/{figure}.png", figure=pictured.names(CONFIG)),
+        expand("results/report/figures/{figure}.png", figure=pictured.of_comparison(CONFIG)),
 
 
 rule ablations:
     input:
         "results/report/ablation.csv",
+        expand("results/report/figures/{figure}.png", figure=pictured.of_ablations(CONFIG)),
 
 
 for table in plan.TABLES:
@@ -60,10 +61,7 @@ rule report_table:
 
 rule report_figures:
     input:
-        tables=expand(
-            "results/report/{table}.csv",
-            table=("classification", "segmentation", "ablation"),
-        ),
+        tables=expand("results/report/{table}.csv", table=("classification", "segmentation")),
         scores=plan.all_scores(CONFIG, plan.COMPARISON),
         reconstruction=plan.reconstruction(CONFIG),
         histories=[training.history for training in pictured.trainings(CONFIG)],
@@ -76,11 +74,11 @@ rule report_figures:
                 category="Figures",
                 labels=pictured.labels(CONFIG, figure),
             )
-            for figure in pictured.names(CONFIG)
+            for figure in pictured.of_comparison(CONFIG)
         ],
         svg=expand(
             "results/report/figures/{figure}.{suffix}",
-            figure=pictured.names(CONFIG),
+            figure=pictured.of_comparison(CONFIG),
             suffix=("svg", "pdf"),
         ),
     log:
@@ -90,15 +88,43 @@ rule report_figures:
     conda:
         "../../environment.yml"
     params:
-        settings=plan.figures(CONFIG, pictured.trainings(CONFIG), pictured.sweeps(CONFIG)),
-        trigger=plan.trigger(
-            plan.figures(CONFIG, pictured.trainings(CONFIG), pictured.sweeps(CONFIG))
-        ),
+        settings=plan.figures(CONFIG, pictured.trainings(CONFIG)),
+        trigger=plan.trigger(plan.figures(CONFIG, pictured.trainings(CONFIG))),
     shell:
         """
         echo {params.settings:q} >{output.settings}
         exec simcrop report {output.settings} >{log} 2>&1
         """
+
+
+if pictured.sweeps(CONFIG):
+
+    rule report_sweeps:
+        input:
+            table="results/report/ablation.csv",
+        output:
+            settings="results/report/figures/ablation_sweeps.settings.yaml",
+            png=report(
+                "results/report/figures/ablation_sweeps.png",
+                caption="../report/ablation_sweeps.rst",
+                category="Figures",
+                labels=pictured.labels(CONFIG, "ablation_sweeps"),
+            ),
+            vector=expand("results/report/figures/ablation_sweeps.{suffix}", suffix=("svg", "pdf")),
+        log:
+            "results/report/figures/ablation_sweeps.log.txt",
+        benchmark:
+            "results/report/figures/ablation_sweeps.benchmark.tsv"
+        conda:
+            "../../environment.yml"
+        params:
+            settings=plan.sweeps(CONFIG, pictured.sweeps(CONFIG)),
+            trigger=plan.trigger(plan.sweeps(CONFIG, pictured.sweeps(CONFIG))),
+        shell:
+            """
+            echo {params.settings:q} >{output.settings}
+            exec simcrop report {output.settings} >{log} 2>&1
+            """
 
 
 localrules:
