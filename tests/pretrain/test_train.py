@@ -1,9 +1,13 @@
 import math
+import os
+import subprocess
+import sys
 from itertools import pairwise
 
 import pandas as pd
 import pytest
 import torch
+from local_host import LocalHost
 
 from simcrop.checkpoints import Checkpoints
 from simcrop.errors import InputError
@@ -67,6 +71,24 @@ def test_without_objectives_an_encoder_is_what_its_start_holds(whole, make_run, 
     trained, _ = weights.load(start)
     taken, _ = weights.load(tmp_path / "weights.safetensors")
     assert taken.keys() == {key for key in trained if key.startswith("encoder.")}
+    assert all(torch.equal(value, trained[key]) for key, value in taken.items())
+
+
+def test_an_encoder_is_fetched_from_a_repository_of_the_hub(whole, make_run, tmp_path):
+    _, folder = whole
+    held = {"model.safetensors": (folder / "weights.safetensors").read_bytes()}
+    run = make_run().model_copy(update={"start": "me/ours"})
+    (tmp_path / "settings.yaml").write_text(run.yaml())
+    with LocalHost(repositories={"me/ours": held}) as host:
+        # The client reads its endpoint when it is imported.
+        place = {"HF_ENDPOINT": host.url, "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1"}
+        subprocess.run(
+            [sys.executable, "-m", "simcrop.cli", "pretrain", tmp_path / "settings.yaml"],
+            env={**os.environ, **place},
+            check=True,
+        )
+    trained, _ = weights.load(folder / "weights.safetensors")
+    taken, _ = weights.load(tmp_path / "weights.safetensors")
     assert all(torch.equal(value, trained[key]) for key, value in taken.items())
 
 

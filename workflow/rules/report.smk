@@ -99,6 +99,9 @@ rule report_figures:
 
 if pictured.sweeps(CONFIG):
 
+    localrules:
+        report_sweeps,
+
     rule report_sweeps:
         input:
             table="results/report/ablation.csv",
