@@ -1,10 +1,11 @@
 # make: the miniature, from raw files to tables and figures. make test: all tests.
+# make slurm-test: the workflow once more, on a Slurm that it starts and ends.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: all setup test lint clean
+.PHONY: all setup test slurm-test lint clean
 
 # A run that was killed leaves a lock and half-made outputs; the flock keeps two runs apart, so that
 # a lock found here is a dead one.
@@ -26,6 +27,10 @@ setup: .venv/setup.stamp
 
 test: setup lint
 	python -m pytest -n 2 --dist loadgroup
+
+# As root, with Debian's package slurm-wlm; elsewhere it says so and is skipped.
+slurm-test: setup
+	python -m pytest -m slurm -s -rs tests/slurm
 
 lint: setup
 	ruff check .

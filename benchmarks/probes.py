@@ -36,13 +36,15 @@ def main() -> None:
     parser.add_argument("settings", help="settings.yaml of a classification")
     parser.add_argument("--fractions", type=float, nargs="+", default=[0.1, 0.3, 1.0])
     parser.add_argument("--probes", type=int, default=5)
+    parser.add_argument("--steps", type=int, help="of every probe, if not those of the settings")
     parser.add_argument("--drop-path", type=float, default=1e-9, help="of the slower side")
     told = parser.parse_args()
     run = runs.load(told.settings)
     schedules = run.settings.fractions
     nearest = {f: min(schedules, key=lambda s, f=f: abs(s - f)) for f in told.fractions}
+    steps = {"steps": told.steps} if told.steps else {}
     changes = {
-        "fractions": {f: schedules[near] for f, near in nearest.items()},
+        "fractions": {f: schedules[s].model_copy(update=steps) for f, s in nearest.items()},
         "probe_seeds": told.probes,
         "zero_shot": None,
     }

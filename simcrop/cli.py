@@ -7,8 +7,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from simcrop import __version__, files, runs
-from simcrop.errors import InputError, Stopped
+from simcrop import __version__, devices, runs
+from simcrop.errors import DISK_FULL, InputError, Stopped
 from simcrop.launch import launch
 from simcrop.processes import joined
 
@@ -86,11 +86,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"simcrop: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        if error.errno not in files.FULL:
+        if error.errno not in DISK_FULL:
             raise
-        place = error.filename or Path.cwd()
+        place = f"{error.filename}: " if error.filename else ""
         print(
-            f"simcrop: {place}: no space left on the disk; make room, and start again: what is "
+            f"simcrop: {place}no space left on the disk; make room, and start again: what is "
             "finished stays",
             file=sys.stderr,
         )
@@ -180,6 +180,7 @@ def embed(given: argparse.Namespace) -> None:
     """Write the vectors of `given.scans`: scan, f0, f1 …"""
     import pandas as pd
 
+    from simcrop import files
     from simcrop.inference import Encoder
     from simcrop.progress import progress
 
@@ -218,12 +219,11 @@ def run(stage: str, settings: Path, processes: int = 1, nodes: int = 1) -> None:
     stated = runs.load(settings)
     if stated.stage != stage:
         raise InputError(f"{settings}: a run of stage {stated.stage}; call simcrop {stated.stage}")
-    if processes * nodes > 1:
-        if stated.step not in DIVIDED:
-            raise InputError(
-                f"{settings}: {stated.step} runs in one process; leave out --processes"
-            )
-        launch([stage, str(settings)], processes, nodes)
+    if processes * nodes > 1 and stated.step not in DIVIDED:
+        raise InputError(f"{settings}: {stated.step} runs in one process; leave out --processes")
+    if stage in ("pretrain", "benchmark"):
+        devices.lease(processes)
+    launch([stage, str(settings)], processes, nodes)
     module, function = STEPS[stated.step].split(":")
     with joined():
         getattr(import_module(module), function)(stated, settings.parent)

@@ -1,15 +1,11 @@
 """Files that appear whole or not at all, and the numbers that describe them."""
 
-import errno
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-# What the system says when a disk, or a user's share of it, is full.
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager

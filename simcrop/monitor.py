@@ -76,3 +76,8 @@ class Monitor:
         """Put on disk what was written."""
         if self._writer is not None:
             self._writer.flush()
+
+    def close(self) -> None:
+        """Write no more."""
+        if self._writer is not None:
+            self._writer.close()

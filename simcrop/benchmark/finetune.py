@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -84,26 +85,28 @@ def fine_tune(
     steps, warmup = schedule.epochs * epoch_steps, round(settings.warmup_epochs * epoch_steps)
     between = schedule.validate_every * epoch_steps
     done, totals, best, best_state = 0, [], 0.0, net.state_dict()
-    place = out / "checkpoints" / f"{fraction:g}"
-    with Checkpoints(place, _key(run, fraction), settings.checkpoint_minutes) as kept:
-        if found := kept.latest():
-            done, totals, best = (found[name] for name in ("step", "totals", "best"))
-            best_state = found["best_network"]
-            net.load_state_dict(found["network"])
-            optimizer.load_state_dict(found["optimizer"])
+    kept = Checkpoints(
+        out / "checkpoints" / f"{fraction:g}", _key(run, fraction), settings.checkpoint_minutes
+    )
+    if found := kept.latest():
+        done, totals, best = (found[name] for name in ("step", "totals", "best"))
+        best_state = found["best_network"]
+        net.load_state_dict(found["network"])
+        optimizer.load_state_dict(found["optimizer"])
 
-        def reached() -> dict[str, Any]:
-            monitor.flush()
-            trained = {"network": net.state_dict(), "optimizer": optimizer.state_dict()}
-            return {**trained, "totals": totals, "best": best, "best_network": best_state}
+    def reached() -> dict[str, Any]:
+        monitor.flush()
+        trained = {"network": net.state_dict(), "optimizer": optimizer.state_dict()}
+        return {**trained, "totals": totals, "best": best, "best_network": best_state}
 
-        def batch(step: int) -> tuple[list[str], int, Tensor, Tensor]:
-            epoch, index = divmod(step, epoch_steps)
-            chosen = order(train, run, fraction, epoch)[index * settings.batch :][: settings.batch]
-            return chosen, *own_crops(chosen, run, (fraction, epoch), volumes, masks)
+    def batch(step: int) -> tuple[list[str], int, Tensor, Tensor]:
+        epoch, index = divmod(step, epoch_steps)
+        chosen = order(train, run, fraction, epoch)[index * settings.batch :][: settings.batch]
+        return chosen, *own_crops(chosen, run, (fraction, epoch), volumes, masks)
 
-        divided = DistributedDataParallel(net) if processes.size() > 1 else net
-        monitor = Monitor(out / "tensorboard" / f"{fraction:g}", done, totals)
+    divided = DistributedDataParallel(net) if processes.size() > 1 else net
+    told = out / "tensorboard" / f"{fraction:g}"
+    with kept, closing(Monitor(told, done, totals)) as monitor:
         batches = enumerate(ahead(batch, range(done, steps)), done)
         name = f"fraction {fraction:g}"
         for step, (chosen, count, image, mask) in progress(batches, name, steps, done):
@@ -120,8 +123,8 @@ def fine_tune(
             kept.reached(step, reached, planned=step % between == 0)
             optimizer.step()
 
-            told = {"total": value, "lr": lr, "gradient_norm": norm}
-            monitor.write(step, told, settings.crops * len(chosen))
+            scalars = {"total": value, "lr": lr, "gradient_norm": norm}
+            monitor.write(step, scalars, settings.crops * len(chosen))
             if (step + 1) % between == 0 or step + 1 == steps:
                 score = _validate(net, run, validation, volumes, masks)
                 if score >= best:

@@ -15,7 +15,6 @@ from simcrop.errors import InputError
 #   revision   of the dataset, as its host names it
 #   date       of the fetch, UTC
 COLUMNS = ("file", "bytes", "checksum", "state", "origin", "revision", "date")
-STATES = ("here", "remote", "unusable")
 
 
 def write(table: pd.DataFrame, path: str | Path) -> None:

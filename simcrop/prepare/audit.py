@@ -72,7 +72,7 @@ def resampled(volume: Volume) -> dict[str, str]:
     if lung < _LEAST_LUNG:
         raise InputError(
             f"{100 * lung:.2g} % of the voxels lie between {_LUNG[0]} and {_LUNG[1]}, as lungs do, "
-            "so not in HU; state slope and intercept"
+            "so not in HU, or no chest; state slope and intercept, or exclude the case"
         )
     return {
         "shape": _text(volume.array.shape),

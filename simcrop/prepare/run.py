@@ -82,7 +82,8 @@ def _check_share(run: runs.Collect, bad: pd.DataFrame, total: int) -> None:
         raise InputError(
             f"{run.cohort}: {len(bad)} of {total} scans are set aside, more than "
             f"prepare.{run.cohort}.max_set_aside = {run.max_set_aside} of them; mend them "
-            "or raise it. The first of them:\n" + "\n".join(listed)
+            "or raise it. The first of them, all are in the audit.csv of its shards:\n"
+            + "\n".join(listed)
         )
     print(f"{run.cohort}: {total - len(bad)} of {total} scans usable", *listed, sep="\n")
 

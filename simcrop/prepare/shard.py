@@ -6,10 +6,13 @@ Each case is finished by itself, so that a run that was stopped goes on with the
 import hashlib
 import json
 import multiprocessing
+import os
 import shutil
+import threading
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing import connection
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +98,7 @@ def _finished(run: runs.Volumes, tasks: list[_Task]) -> Iterable[None]:
         return
     # Not forked, since libraries with threads of their own do not survive that.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(run.processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(run.processes, context, _end_with_parent) as pool:
         jobs = [pool.submit(_finish, task) for task in tasks]
         try:
             for job in as_completed(jobs):
@@ -103,6 +106,16 @@ def _finished(run: runs.Volumes, tasks: list[_Task]) -> Iterable[None]:
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is killed, rather than write beside the next run."""
+
+    def watch() -> None:
+        connection.wait([multiprocessing.parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _finish(task: _Task) -> None:

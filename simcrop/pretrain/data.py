@@ -6,6 +6,7 @@ draw the same for the whole part before each takes its rows.
 """
 
 import os
+import signal
 from collections.abc import Sequence
 from typing import Any
 
@@ -183,5 +184,11 @@ def loader(batches: Batches, first: int) -> DataLoader:
         sampler=range(first, len(batches)),
         num_workers=0 if batches.volumes.in_memory else min(_WORKERS, cores),
         generator=torch.Generator(),
+        worker_init_fn=_deaf,
         pin_memory=torch.cuda.is_available(),
     )
+
+
+def _deaf(_: int) -> None:
+    """A signal to all of a job's processes must not end the readers before the state is saved."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -77,23 +77,23 @@ def _trained(
     steps = recipe.epochs * per_epoch
     done, history, totals = 0, [], []
     sums = torch.zeros(len(names) + 2, dtype=torch.float64)  # losses, total, gradient norm
-    with Checkpoints(out / "checkpoints", fingerprint(run), recipe.checkpoint_minutes) as kept:
-        if found := kept.latest():
-            done, history, sums, totals = (found[k] for k in ("step", "history", "sums", "totals"))
-            model.load_state_dict(found["model"])
-            optimizer.load_state_dict(found["optimizer"])
+    kept = Checkpoints(out / "checkpoints", fingerprint(run), recipe.checkpoint_minutes)
+    if found := kept.latest():
+        done, history, sums, totals = (found[k] for k in ("step", "history", "sums", "totals"))
+        model.load_state_dict(found["model"])
+        optimizer.load_state_dict(found["optimizer"])
 
-        def told(values: Tensor) -> dict[str, float]:
-            return dict(zip([*names, "total", "gradient_norm"], values.tolist(), strict=True))
+    def told(values: Tensor) -> dict[str, float]:
+        return dict(zip([*names, "total", "gradient_norm"], values.tolist(), strict=True))
 
-        def reached() -> dict[str, Any]:
-            monitor.flush()
-            trained = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-            return {**trained, "history": history, "sums": sums, "totals": totals}
+    def reached() -> dict[str, Any]:
+        monitor.flush()
+        trained = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+        return {**trained, "history": history, "sums": sums, "totals": totals}
 
-        divided = DistributedDataParallel(model) if processes.size() > 1 else model
+    divided = DistributedDataParallel(model) if processes.size() > 1 else model
+    with kept, closing(Monitor(out / "tensorboard", done, totals)) as monitor:
         parts = iter(loader(batches, done * recipe.accumulation))
-        monitor = Monitor(out / "tensorboard", done, totals)
         for step in progress(range(done, steps), f"pretrain {run.name}", total=steps, done=done):
             lr = learning_rate(step, steps, recipe.warmup_epochs * per_epoch, recipe.lr)
             for group in optimizer.param_groups:

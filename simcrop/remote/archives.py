@@ -8,8 +8,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from simcrop import files
-from simcrop.errors import InputError
+from simcrop.errors import DISK_FULL, InputError
 
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError)
 _UNPACKING = ".unpacking-"
@@ -45,7 +44,7 @@ def unpack(archive: Path, folder: Path) -> list[str]:
             else:
                 _tar(archive, Path(temporary))
         except (*_DAMAGED, OSError, RuntimeError) as error:
-            if isinstance(error, OSError) and error.errno in files.FULL:
+            if isinstance(error, OSError) and error.errno in DISK_FULL:
                 raise
             raise InputError(
                 f"{archive}: cannot be unpacked ({error}); remove it, to fetch it again"

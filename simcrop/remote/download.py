@@ -13,8 +13,7 @@ from pathlib import Path
 import requests
 from urllib3.exceptions import HTTPError
 
-from simcrop import files
-from simcrop.errors import InputError
+from simcrop.errors import DISK_FULL, InputError
 from simcrop.remote import hosts
 from simcrop.remote.hosts import File, Host, Unreachable, Unusable
 
@@ -44,10 +43,10 @@ def download(
         try:
             _complete(host, file, part, advanced)
         except OSError as error:
-            if error.errno in files.FULL:
+            if error.errno in DISK_FULL:
                 raise InputError(
-                    f"{part}: no space left for the {file.bytes} bytes of {file.name}; make room, "
-                    "and start again: what was fetched stays"
+                    f"{part}: no space left for {file.name}; make room, and start again: what was "
+                    "fetched stays"
                 ) from error
             raise
         found = checksum(part, file.checksum.partition(":")[0] or "sha256")

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from simcrop import runs
 from simcrop.formats import cases, weights
 from simcrop.formats.volumes import VolumeWriter
 from simcrop.models.pretrainer import Pretrainer
@@ -15,6 +16,7 @@ ENCODER = {"volume": [16, 16, 8], "patch": [8, 8, 4], "width": 12, "depth": 2, "
 ALIGNMENT = {"width": 8, "top_k": 2, "temperature": 0.07, "negatives": "volume"}
 AFFINE = np.diag([2.0, 2.0, 4.0, 1.0])
 TEXT_WIDTH = 8
+SEGMENTED = ["train"] * 4 + ["val"] * 2 + ["test"] * 3
 
 
 @pytest.fixture
@@ -66,3 +68,45 @@ def encoder_weights(tmp_path: Path) -> Callable[..., str]:
         return str(tmp_path / "weights.safetensors")
 
     return write
+
+
+@pytest.fixture
+def make_segment(tmp_path: Path, store, case_table, encoder_weights) -> Callable[..., runs.Segment]:
+    """A run over boxes of bone, structure 2, in air; structure 1 is in no case."""
+    rng = np.random.default_rng(0)
+    volumes, masks = {}, {}
+    for i in range(len(SEGMENTED)):
+        mask = np.zeros((18, 14, 8), np.uint8)
+        x, y = rng.integers(2, 8, 2)
+        mask[x : x + 7, y : y + 6, 2:6] = 2
+        masks[f"case{i:02}"] = mask
+        noise = rng.normal(0, 20, (18, 14, 8))
+        volumes[f"case{i:02}"] = (np.where(mask, 600, -900) + noise).astype(np.int16)
+    case_table(SEGMENTED, {})
+    paths = {"volumes": [store("volumes.zip", volumes)], "masks": [store("masks-true.zip", masks)]}
+
+    def make(fractions, structures=None, **settings):
+        return runs.Segment(
+            benchmark="tiny",
+            method="random",
+            seed=0,
+            weights=encoder_weights(),
+            cases=str(tmp_path / "cases.csv"),
+            structures=structures or {1: "nothing", 2: "box"},
+            settings={
+                "task": "segmentation",
+                "title": "Tiny",
+                "cohort": "tiny",
+                "fractions": fractions,
+                "crop": [16, 16, 8],
+                "crops": 2,
+                "batch": 2,
+                "features": 4,
+                "lr": 0.01,
+                "warmup_epochs": 0,
+                **settings,
+            },
+            **paths,
+        )
+
+    return make

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 import torch
 
-from simcrop import runs
 from simcrop.benchmark import finetune, segment
 from simcrop.benchmark.crops import random_crops
 from simcrop.benchmark.encoder import load_encoder
@@ -16,56 +15,12 @@ from simcrop.errors import InputError
 from simcrop.formats.volumes import VolumeStore
 from simcrop.models.inputs import scale
 
-SPLITS = ["train"] * 4 + ["val"] * 2 + ["test"] * 3
-SHAPE = (18, 14, 8)
 OUTPUTS = ("scores.json", "predictions.csv", "masks.zip")
 
 
-@pytest.fixture
-def make_run(tmp_path, store, case_table, encoder_weights):
-    """A run over boxes of bone, structure 2, in air; structure 1 is in no case."""
-    rng = np.random.default_rng(0)
-    volumes, masks = {}, {}
-    for i in range(len(SPLITS)):
-        mask = np.zeros(SHAPE, np.uint8)
-        x, y = rng.integers(2, 8, 2)
-        mask[x : x + 7, y : y + 6, 2:6] = 2
-        masks[f"case{i:02}"] = mask
-        noise = rng.normal(0, 20, SHAPE)
-        volumes[f"case{i:02}"] = (np.where(mask, 600, -900) + noise).astype(np.int16)
-    case_table(SPLITS, {})
-    paths = {"volumes": [store("volumes.zip", volumes)], "masks": [store("masks-true.zip", masks)]}
-
-    def make(fractions, structures=None, **settings):
-        return runs.Segment(
-            benchmark="tiny",
-            method="random",
-            seed=0,
-            weights=encoder_weights(),
-            cases=str(tmp_path / "cases.csv"),
-            structures=structures or {1: "nothing", 2: "box"},
-            settings={
-                "task": "segmentation",
-                "title": "Tiny",
-                "cohort": "tiny",
-                "fractions": fractions,
-                "crop": [16, 16, 8],
-                "crops": 2,
-                "batch": 2,
-                "features": 4,
-                "lr": 0.01,
-                "warmup_epochs": 0,
-                **settings,
-            },
-            **paths,
-        )
-
-    return make
-
-
-def test_positions_that_came_with_the_weights_are_not_the_crops(make_run, encoder_weights):
+def test_positions_that_came_with_the_weights_are_not_the_crops(make_segment, encoder_weights):
     crop = [8, 8, 8]
-    run = make_run({1.0: {"epochs": 1, "validate_every": 1}}, crop=crop)
+    run = make_segment({1.0: {"epochs": 1, "validate_every": 1}}, crop=crop)
     plain = network(run, 0).encoder
     run = run.model_copy(update={"weights": encoder_weights(positions="stored")})
     stored = network(run, 0).encoder
@@ -73,8 +28,8 @@ def test_positions_that_came_with_the_weights_are_not_the_crops(make_run, encode
     assert torch.equal(stored.patch_embed.proj.weight, plain.patch_embed.proj.weight)
 
 
-def test_a_trivial_structure_is_learnt_and_its_scores_follow_from_the_masks(make_run, tmp_path):
-    run = make_run(
+def test_a_trivial_structure_is_learnt_and_its_scores_follow_from_the_masks(make_segment, tmp_path):
+    run = make_segment(
         {0.5: {"epochs": 1, "validate_every": 1}, 1.0: {"epochs": 12, "validate_every": 4}}
     )
     segmentation(run, tmp_path)
@@ -102,8 +57,8 @@ def test_a_trivial_structure_is_learnt_and_its_scores_follow_from_the_masks(make
     assert not (tmp_path / "checkpoints").exists()
 
 
-def test_a_killed_run_goes_on_to_the_same_result(make_run, tmp_path, monkeypatch):
-    run = make_run(
+def test_a_killed_run_goes_on_to_the_same_result(make_segment, tmp_path, monkeypatch):
+    run = make_segment(
         {0.5: {"epochs": 2, "validate_every": 1}, 1.0: {"epochs": 3, "validate_every": 1}}
     )
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -127,22 +82,22 @@ def test_a_killed_run_goes_on_to_the_same_result(make_run, tmp_path, monkeypatch
         assert (whole / name).read_bytes() == (killed / name).read_bytes(), name
 
 
-def test_a_checkpoint_of_other_settings_is_not_used(make_run, tmp_path):
+def test_a_checkpoint_of_other_settings_is_not_used(make_segment, tmp_path):
     volumes, masks = (
-        VolumeStore(getattr(make_run({1.0: {"epochs": 1, "validate_every": 1}}), name))
+        VolumeStore(getattr(make_segment({1.0: {"epochs": 1, "validate_every": 1}}), name))
         for name in ("volumes", "masks")
     )
     found = []
     for lr, name in ((0.01, "a"), (0.02, "a"), (0.02, "b")):
-        run = make_run({1.0: {"epochs": 1, "validate_every": 1}}, lr=lr)
+        run = make_segment({1.0: {"epochs": 1, "validate_every": 1}}, lr=lr)
         net = finetune.fine_tune(run, 1.0, ["case00"], [], volumes, masks, tmp_path / name)
         found.append(torch.cat([p.detach().ravel() for p in net.parameters()]))
     assert not torch.equal(found[0], found[1])
     assert torch.equal(found[1], found[2])
 
 
-def test_the_network_starts_from_every_encoder_weight_but_the_class_token(make_run):
-    run = make_run({1.0: {"epochs": 1, "validate_every": 1}})
+def test_the_network_starts_from_every_encoder_weight_but_the_class_token(make_segment):
+    run = make_segment({1.0: {"epochs": 1, "validate_every": 1}})
     trained = load_encoder(run.weights)[0].state_dict()
     start = network(run, seed=0).encoder.state_dict()
     assert list(start) == list(trained)
@@ -150,9 +105,9 @@ def test_the_network_starts_from_every_encoder_weight_but_the_class_token(make_r
 
 
 def test_a_large_volume_is_predicted_as_by_its_windows_and_neighbours_do_not_matter(
-    make_run, store
+    make_segment, store
 ):
-    run = make_run({1.0: {"epochs": 1, "validate_every": 1}}, overlap=0.0)
+    run = make_segment({1.0: {"epochs": 1, "validate_every": 1}}, overlap=0.0)
     rng = np.random.default_rng(0)
     hu = {f"c{i}": rng.integers(-999, 999, (32, 16, 8)).astype(np.int16) for i in range(3)}
     net = network(run, seed=1)
@@ -166,8 +121,8 @@ def test_a_large_volume_is_predicted_as_by_its_windows_and_neighbours_do_not_mat
         np.testing.assert_array_equal(dict(predictions(net, run, [case], stored))[case], expected)
 
 
-def test_a_mask_with_an_unnamed_structure_is_an_error(make_run, tmp_path):
-    run = make_run({1.0: {"epochs": 1, "validate_every": 1}}, structures={1: "something"})
+def test_a_mask_with_an_unnamed_structure_is_an_error(make_segment, tmp_path):
+    run = make_segment({1.0: {"epochs": 1, "validate_every": 1}}, structures={1: "something"})
     with pytest.raises(InputError, match=r"case0\d: its mask holds 2"):
         segmentation(run, tmp_path)
 
@@ -188,8 +143,8 @@ def test_metrics_are_averaged_over_a_cases_structures_before_cases():
     )
 
 
-def test_crops_follow_the_seed_and_half_of_them_are_around_foreground(make_run):
-    settings = make_run(
+def test_crops_follow_the_seed_and_half_of_them_are_around_foreground(make_segment):
+    settings = make_segment(
         {1.0: {"epochs": 1, "validate_every": 1}}, crop=[8, 8, 4], crops=60, intensity=0
     ).settings
     mask = np.zeros((64, 64, 32), np.uint8)
@@ -204,8 +159,8 @@ def test_crops_follow_the_seed_and_half_of_them_are_around_foreground(make_run):
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_left_and_right_are_swapped_only_where_that_is_allowed(make_run, allowed):
-    settings = make_run(
+def test_left_and_right_are_swapped_only_where_that_is_allowed(make_segment, allowed):
+    settings = make_segment(
         {1.0: {"epochs": 1, "validate_every": 1}},
         flip=1.0,
         flip_left_right=allowed,
@@ -218,8 +173,8 @@ def test_left_and_right_are_swapped_only_where_that_is_allowed(make_run, allowed
     np.testing.assert_allclose(image[0, 0], np.flip(hu, axes) / 1000, atol=1e-6)
 
 
-def test_a_volume_smaller_than_the_crop_is_padded_with_air(make_run):
-    settings = make_run(
+def test_a_volume_smaller_than_the_crop_is_padded_with_air(make_segment):
+    settings = make_segment(
         {1.0: {"epochs": 1, "validate_every": 1}}, flip=0, crops=1, intensity=0
     ).settings
     image, mask = random_crops(
@@ -230,8 +185,8 @@ def test_a_volume_smaller_than_the_crop_is_padded_with_air(make_run):
     assert int(mask.sum()) == 10 * 16 * 8
 
 
-def test_with_and_without_background_are_told_apart(make_run, tmp_path):
-    run = make_run({1.0: {"epochs": 1, "validate_every": 1}}, background=True, select_on="test")
+def test_with_and_without_background_are_told_apart(make_segment, tmp_path):
+    run = make_segment({1.0: {"epochs": 1, "validate_every": 1}}, background=True, select_on="test")
     segmentation(run, tmp_path)
     metrics = json.loads((tmp_path / "scores.json").read_text())["records"][0]["metrics"]
     table = pd.read_csv(tmp_path / "predictions.csv")
@@ -241,15 +196,15 @@ def test_with_and_without_background_are_told_apart(make_run, tmp_path):
 
 
 def test_a_structure_that_no_test_mask_holds_is_named_and_in_no_mean(
-    make_run, tmp_path, monkeypatch
+    make_segment, tmp_path, monkeypatch
 ):
     """Even where it is predicted: there is no truth to hold that against."""
-    found = np.zeros(SHAPE, np.uint8)
+    found = np.zeros((18, 14, 8), np.uint8)
     found[:2], found[2:4] = 1, 2
     monkeypatch.setattr(
         segment, "predictions", lambda net, run, cases, _: ((case, found) for case in cases)
     )
-    segmentation(make_run({1.0: {"epochs": 1, "validate_every": 1}}), tmp_path)
+    segmentation(make_segment({1.0: {"epochs": 1, "validate_every": 1}}), tmp_path)
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["undefined"] == ["nothing"]
     table = pd.read_csv(tmp_path / "predictions.csv")

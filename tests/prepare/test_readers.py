@@ -1,7 +1,6 @@
 """Every raw format reads into the same HU and affine, and every damaged file says what is wrong."""
 
 import gzip
-import locale
 from pathlib import Path
 
 import nibabel
@@ -84,67 +83,6 @@ def test_an_intercept_that_leaves_16_bits_is_not_wrapped(tmp_path):
     header["magic"] = b"n+1"
     (tmp_path / "a.nii").write_bytes(header.binaryblock + bytes(4) + array.tobytes(order="F"))
     assert read(tmp_path / "a.nii", NONE).array.min() == -33024
-
-
-def dicom(folder: Path, hu: np.ndarray, series: str = "1.2.3", tilt: float = 0) -> None:
-    """A CT series, a file a slice, in the axes of LPS; each is shifted back by `tilt` mm."""
-    image = sitk.GetImageFromArray(hu.T)
-    image.SetSpacing(SPACING.tolist())
-    image.SetOrigin([10, -20, -30])
-    writer = sitk.ImageFileWriter()
-    writer.KeepOriginalImageUIDOn()
-    before = locale.setlocale(locale.LC_ALL)
-    for number in range(image.GetDepth()):
-        part = image[:, :, number]
-        position = np.add(
-            image.TransformIndexToPhysicalPoint((0, 0, number)), (0, number * tilt, 0)
-        )
-        for tag, value in {
-            "0008|0060": "CT",
-            "0020|000e": series,
-            "0020|000d": "1.2",
-            "0008|0018": f"{series}.{number}",
-            "0020|0032": "\\".join(map(str, position)),
-            "0020|0037": "1\\0\\0\\0\\1\\0",
-            "0020|0013": str(number),
-            "0028|1052": "-1024",
-            "0028|1053": "1",
-        }.items():
-            part.SetMetaData(tag, value)
-        writer.SetFileName(str(folder / f"{series}-{number}.dcm"))
-        writer.Execute(part)
-    locale.setlocale(locale.LC_ALL, before)  # which writing DICOM leaves at C
-
-
-def test_a_dicom_series_reads_in_hu_and_ras(tmp_path, hu):
-    dicom(tmp_path, hu)
-    volume = read(tmp_path, NONE)
-    assert np.array_equal(volume.array, hu)
-    affine = np.diag([-2.0, -3.0, 5.0, 1.0])
-    affine[:3, 3] = [-10, 20, -30]
-    assert np.allclose(volume.affine, affine)
-
-
-def test_the_shift_of_a_tilted_gantry_is_kept(tmp_path, hu):
-    dicom(tmp_path, hu, tilt=1.5)
-    volume = read(tmp_path, NONE)
-    assert np.array_equal(volume.array, hu)
-    # Voxel (1, 2, 3) in LPS: 10 + 2, -20 + 2 * 3 + 3 * 1.5, -30 + 3 * 5.
-    assert np.allclose(volume.affine @ [1, 2, 3, 1], [-12, 9.5, -15, 1])
-
-
-def test_a_series_that_lacks_a_slice_is_refused(tmp_path, hu):
-    dicom(tmp_path, np.concatenate([hu, hu + 1], axis=2))
-    (tmp_path / "1.2.3-5.dcm").unlink()
-    with pytest.raises(InputError, match=r"slices lie 5 to 10 mm apart, .*complete the series"):
-        read(tmp_path, NONE)
-
-
-def test_a_folder_of_two_series_is_refused_by_their_names(tmp_path, hu):
-    for series in ("1.2.3", "1.2.4"):
-        dicom(tmp_path, hu, series)
-    with pytest.raises(InputError, match=r"holds 2 DICOM series .*1\.2\.3.*leave one"):
-        read(tmp_path, NONE)
 
 
 @pytest.mark.parametrize("suffix", [".mhd", ".mha", ".nrrd"])
@@ -316,8 +254,6 @@ def test_a_spacing_that_is_zero_or_negative_is_refused_and_not_mended_by_a_guess
     raw = bytearray(image.to_bytes())
     raw[88:92] = np.float32(edge).tobytes()  # pixdim[3]
     (tmp_path / "a.nii").write_bytes(raw)
-    stored = nibabel.load(tmp_path / "a.nii").header
-    assert (stored["qform_code"], stored["sform_code"]) == (1, 0)
     with pytest.raises(InputError, match=r"a\.nii: spacing .*mend the header"):
         read(tmp_path / "a.nii", NONE)
     sitk.WriteImage(sitk.GetImageFromArray(hu.T), str(tmp_path / "a.mhd"))

@@ -1,6 +1,9 @@
 """A shard that is stopped goes on; volumes that are not kept are fetched, resampled and dropped."""
 
 import gzip
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import nibabel
@@ -43,9 +46,9 @@ class Place:
         table["patient"], table["path"] = table["case"], table["case"] + ".nii.gz"
         cases.write(table, folder / "cases.csv")
 
-    def run(self, **settings: object) -> None:
+    def stated(self, **settings: object) -> runs.Volumes:
         settings = {"spacing": (20, 20, 30), **settings}
-        stated = runs.Volumes(
+        return runs.Volumes(
             cohort="mine",
             dataset="ct-rate",
             raw=str(self.folder / "raw"),
@@ -55,7 +58,9 @@ class Place:
             record=str(self.folder / "record.csv"),
             cases=str(self.folder / "cases.csv"),
         )
-        shard.volumes(stated, self.out)
+
+    def run(self, **settings: object) -> None:
+        shard.volumes(self.stated(**settings), self.out)
 
     def audit(self) -> pd.DataFrame:
         table = pd.read_csv(self.out / "audit.csv", dtype=str, keep_default_na=False)
@@ -109,7 +114,7 @@ def test_what_was_finished_before_a_stop_is_neither_fetched_nor_resampled_again(
     assert all(place.host.served[path] == count for path, count in served.items())
 
 
-def test_an_interrupted_run_ends_in_the_same_bytes(place):
+def test_an_interrupted_run_ends_in_the_same_bytes_with_other_processes_too(place):
     place.run()
     names = ("volumes.zip", "masks.zip", "audit.csv")
     whole = [(place.out / name).read_bytes() for name in names]
@@ -119,8 +124,36 @@ def test_an_interrupted_run_ends_in_the_same_bytes(place):
     with pytest.raises(remote.Refused):
         place.run()
     place.host.faults.clear()
+    finished = place.host.served[place.urls["c0.nii.gz"]]
     place.run(processes=2)
+    assert place.host.served[place.urls["c0.nii.gz"]] == finished
     assert [(place.out / name).read_bytes() for name in names] == whole
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are told by /proc")
+def test_no_process_outlives_a_run_that_is_killed_and_the_next_one_ends_in_the_same_bytes(place):
+    place.run()
+    whole = (place.out / "volumes.zip").read_bytes()
+    (place.out / "volumes.zip").unlink()
+    (place.out / "settings.yaml").write_text(place.stated(processes=2).yaml(), encoding="utf-8")
+    for path in place.urls.values():
+        place.host.faults[path] = Fault(cut=10)  # and asked again a second later
+    command = [sys.executable, "-m", "simcrop.cli", "prepare", str(place.out / "settings.yaml")]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    while len(list(place.out.rglob("*.part"))) < 2:
+        assert process.poll() is None
+        time.sleep(0.005)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    process.kill()
+    process.wait()
+    assert len(children) >= 2
+    until = time.monotonic() + 20
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < until, "they go on"
+        time.sleep(0.01)
+    place.host.faults.clear()
+    place.run()
+    assert (place.out / "volumes.zip").read_bytes() == whole
 
 
 def test_other_settings_take_nothing_up(place):

@@ -1,3 +1,5 @@
+import multiprocessing
+
 import numpy as np
 import pytest
 import torch
@@ -86,6 +88,20 @@ def test_a_part_depends_on_seed_and_number_alone_wherever_it_is_computed(prepare
     assert len(parts) == len(batches) - 5
     assert same(parts[0], fifth)
     assert not same(prepared(*ALL, seed=4)[0][5], fifth)
+
+
+def test_readers_outlive_sigterm(prepared, monkeypatch):
+    monkeypatch.setattr(data, "_MEMORY", 0)
+    monkeypatch.setattr(data.os, "sched_getaffinity", lambda _: {0, 1})
+    batches, *_ = prepared("image_reconstruction")
+    parts = iter(data.loader(batches, first=0))
+    first = [next(parts), next(parts)]  # one of each reader
+    readers = multiprocessing.active_children()
+    assert len(readers) == 2
+    for reader in readers:
+        reader.terminate()
+    for number, part in enumerate([*first, *parts]):
+        assert same(part, batches[number])
 
 
 def test_words_are_hidden_as_mask_tokens_and_special_ones_stay(prepared):

@@ -56,6 +56,16 @@ def test_several_processes_give_the_loss_curve_of_one(make_negatives, tmp_path):
             pd.testing.assert_series_equal(*norms, rtol=1e-5)
 
 
+def test_a_loss_that_is_no_number_in_one_process_ends_all_with_the_batch_s_cases(
+    make_run, tmp_path
+):
+    run = make_run("image_reconstruction", batch=8, lr=1e30, warmup_epochs=0)
+    with pytest.raises(Exception, match=r"a loss is (nan|inf) at step 1, on the cases") as told:
+        together(2, [(train.encoder, (run, tmp_path))])
+    assert all(f"c{number}" in str(told.value) for number in (0, 1, 2, 4, 5, 6, 7, 8))
+    assert not list((tmp_path / "checkpoints").glob("*"))
+
+
 def test_a_part_with_fewer_scans_than_processes_is_refused(make_run, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "4")
     run = make_run("image_reconstruction", batch=6, accumulation=2)

@@ -64,6 +64,25 @@ def test_a_run_killed_at_any_step_and_resumed_ends_in_the_same_bytes(
     assert outputs(tmp_path / "killed") == outputs(folder)
 
 
+def test_a_run_goes_on_in_the_middle_of_an_epoch(make_run, tmp_path, monkeypatch):
+    run = make_run(*ALL, checkpoint_minutes=1e-9)  # epochs of two steps, a checkpoint at each
+    train.encoder(run, tmp_path / "whole")
+    schedule, seen = train.learning_rate, []
+
+    def killed(step, *rest):
+        seen.append(step)
+        if seen == [0, 1, 2, 3, 4]:
+            raise Killed
+        return schedule(step, *rest)
+
+    monkeypatch.setattr(train, "learning_rate", killed)
+    with pytest.raises(Killed):
+        train.encoder(run, tmp_path / "killed")
+    train.encoder(run, tmp_path / "killed")
+    assert seen == [0, 1, 2, 3, 4, 3, 4, 5, 6, 7]
+    assert outputs(tmp_path / "killed") == outputs(tmp_path / "whole")
+
+
 def test_without_objectives_an_encoder_is_what_its_start_holds(whole, make_run, tmp_path):
     _, folder = whole
     start = str(folder / "weights.safetensors")
@@ -242,6 +261,19 @@ def test_a_loss_that_is_no_number_names_the_step_and_the_cases(make_run, tmp_pat
     with pytest.raises(InputError, match=r"a loss is (nan|inf) at step \d+, on the cases .*c0"):
         train.encoder(run, tmp_path)
     assert not (tmp_path / "weights.safetensors").exists()
+
+
+def test_a_state_that_gives_an_unsound_loss_is_not_saved_and_the_one_before_is_named(
+    make_run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(train, "learning_rate", lambda step, *_: 1e30 if step == 3 else 1e-3)
+    run = make_run("image_reconstruction", batch=8, epochs=9, checkpoint_epochs=1)
+    with pytest.raises(InputError, match=r"at step 4.* checkpoint is .*step-000000003\.pt"):
+        train.encoder(run, tmp_path)
+    assert sorted(path.stem for path in (tmp_path / "checkpoints").iterdir()) == [
+        "step-000000002",
+        "step-000000003",
+    ]
 
 
 @pytest.mark.parametrize(("capability", "equal"), [("AVX512", False), ("AVX2", True)])

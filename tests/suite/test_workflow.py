@@ -126,6 +126,23 @@ def test_a_run_killed_again_and_again_ends_in_the_same_tables(root, finished, tm
     assert tables(folder) == tables(finished)
 
 
+@pytest.mark.parametrize("cards, given", [("0,1", {"0", "1"}), ("1", {"1"})])
+@pytest.mark.xdist_group("workflow")
+def test_trainings_share_the_cards_and_none_waits_in_vain(
+    finished, tmp_path, monkeypatch, cards, given
+):
+    folder = shutil.copytree(finished, tmp_path / "again")
+    methods = ("simcrop", "simcrop-no-report")
+    weights = [f"results/pretrain/ct-rate/{method}/0/weights.safetensors" for method in methods]
+    for path in weights:
+        shutil.rmtree((folder / path).parent)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", cards)
+    monkeypatch.setenv("SLURM_JOB_ID", f"test-{os.getpid()}")  # apart from real runs
+    run(folder, "--cores", "2", *weights)
+    logs = [(folder / path).with_name("log.txt").read_text() for path in weights]
+    assert {log.partition("\n")[0].removeprefix("cards: ") for log in logs} == given
+
+
 def is_count(line: str) -> bool:
     """Whether a line of Snakemake's job table."""
     parts = line.split()

@@ -22,6 +22,8 @@ rule benchmark_classification:
         benchmark=plan.pattern(CONFIG, "classification"),
     conda:
         "../../environment.yml"
+    resources:
+        gpu=1,
     params:
         settings=plan.evaluation(CONFIG, runs.Classify),
         trigger=plan.trigger(plan.evaluation(CONFIG, runs.Classify)),
@@ -52,13 +54,16 @@ rule benchmark_segmentation:
         benchmark=plan.pattern(CONFIG, "segmentation"),
     conda:
         "../../environment.yml"
+    resources:
+        gpu=1,
+        processes=1,
     params:
         settings=plan.evaluation(CONFIG, runs.Segment),
         trigger=plan.trigger(plan.evaluation(CONFIG, runs.Segment)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
-        exec simcrop benchmark {output.settings} >{log} 2>&1
+        exec simcrop benchmark {output.settings} --processes {resources.processes} >{log} 2>&1
         """
 
 
@@ -84,6 +89,8 @@ rule benchmark_localisation:
         benchmark=plan.pattern(CONFIG, "localisation"),
     conda:
         "../../environment.yml"
+    resources:
+        gpu=1,
     params:
         settings=plan.evaluation(CONFIG, runs.Locate),
         trigger=plan.trigger(plan.evaluation(CONFIG, runs.Locate)),
@@ -114,6 +121,8 @@ rule benchmark_retrieval:
         benchmark=plan.pattern(CONFIG, "retrieval"),
     conda:
         "../../environment.yml"
+    resources:
+        gpu=1,
     params:
         settings=plan.evaluation(CONFIG, runs.Retrieve),
         trigger=plan.trigger(plan.evaluation(CONFIG, runs.Retrieve)),
@@ -150,6 +159,8 @@ if CONFIG.sample:
             "results/benchmark/sample/benchmark.tsv"
         conda:
             "../../environment.yml"
+        resources:
+            gpu=1,
         params:
             settings=plan.sample(CONFIG),
             trigger=plan.trigger(plan.sample(CONFIG)),

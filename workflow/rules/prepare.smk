@@ -43,6 +43,8 @@ rule prepare_volumes:
     conda:
         "../../environment.yml"
     threads: lambda wc: CONFIG.prepare[wc.cohort].processes
+    resources:
+        cpus_per_task=lambda wc: CONFIG.prepare[wc.cohort].processes,
     params:
         settings=plan.volumes(CONFIG),
         trigger=plan.trigger(plan.volumes(CONFIG)),

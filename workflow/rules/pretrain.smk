@@ -16,6 +16,8 @@ rule pretrain_text:
         "results/pretrain/{cohort}/text/benchmark.tsv"
     conda:
         "../../environment.yml"
+    resources:
+        gpu=1,
     params:
         settings=plan.text(CONFIG),
         trigger=plan.trigger(plan.text(CONFIG)),
@@ -46,11 +48,16 @@ rule pretrain_encoder:
         "results/pretrain/{cohort}/{method}/{seed}/benchmark.tsv"
     conda:
         "../../environment.yml"
+    resources:
+        gpu=1,
+        processes=1,
+        nodes=1,
     params:
         settings=plan.encoder(CONFIG),
         trigger=plan.trigger(plan.encoder(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
-        exec simcrop pretrain {output.settings} >{log} 2>&1
+        exec simcrop pretrain {output.settings} --processes {resources.processes} \
+            --nodes {resources.nodes} >{log} 2>&1
         """

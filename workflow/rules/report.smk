@@ -130,10 +130,6 @@ if pictured.sweeps(CONFIG):
             """
 
 
-localrules:
-    report_page,
-
-
 # What runs took is read where it lies: a page is no reason to run anything again.
 rule report_page:
     input:

@@ -1,0 +1,44 @@
+"""That the Slurm profile knows the rules there are, and gives a GPU to those that want one."""
+
+import re
+
+import pytest
+import yte
+
+
+@pytest.fixture
+def profile(root):
+    """The profile as Snakemake reads it, with some of its settings edited."""
+
+    def read(**edited):
+        text = (root / "slurm" / "config.yaml").read_text()
+        for name, value in edited.items():
+            text, found = re.subn(rf"(?m)^  {name}: .*$", f"  {name}: {value}", text)
+            assert found == 1, name
+        return yte.process_yaml(text, require_use_yte=True)
+
+    return read
+
+
+def rules(root) -> dict[str, str]:
+    """The text of each rule, by its name."""
+    text = "".join(path.read_text() for path in (root / "workflow/rules").glob("*.smk"))
+    parts = re.split(r"(?m)^ *rule (\w+):$", text)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_rules_with_a_gpu_go_to_its_partition_and_no_others(root, profile):
+    wanting = {name for name, text in rules(root).items() if "gpu=1" in text}
+    assert "pretrain_encoder" in wanting
+    read = profile(gpu_partition="a100", cpu_partition="batch")
+    assert set(read["set-resources"]) == wanting
+    partitions = {entry["slurm_partition"] for entry in read["set-resources"].values()}
+    assert partitions == {"a100"}
+    assert read["default-resources"]["slurm_partition"] == "batch"
+
+
+def test_a_training_on_several_gpus_and_nodes_asks_for_all_it_uses(profile):
+    read = profile(pretrain_nodes=2, pretrain_gpus=4, cpus_per_gpu=8, mem_mb_per_gpu=1000)
+    training = read["set-resources"]["pretrain_encoder"]
+    assert (training["nodes"], training["gpu"], training["processes"]) == (2, 8, 4)
+    assert (training["cpus_per_task"], training["mem_mb"]) == (32, 4000)
