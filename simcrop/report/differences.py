@@ -7,7 +7,8 @@ import pandas as pd
 
 from simcrop import runs
 from simcrop.formats import scores
-from simcrop.report.statistics import auroc, resample_weights, summary
+from simcrop.report.measures import auroc
+from simcrop.report.statistics import expanded, resample_weights, summary
 
 ALL = "All labels (mean)"
 
@@ -54,6 +55,7 @@ def _read(path: Path) -> pd.DataFrame:
 def _against(run: runs.Figures, benchmark: str, methods: dict[str, list[Path]]) -> pd.DataFrame:
     first = _read(methods[run.settings.example][0])
     patients = first["patient"].fillna(first["case"]).to_numpy(str)
+    confidence = expanded(run.settings.confidence, len(np.unique(patients)))
     weights = resample_weights(patients, run.settings.resamples, benchmark, run.seed)
     names = [column.removeprefix("score:") for column in first.filter(regex="^score:")]
     areas = {
@@ -70,7 +72,7 @@ def _against(run: runs.Figures, benchmark: str, methods: dict[str, list[Path]]) 
         if len(known):
             parts[ALL] = np.nanmean(known, axis=0)
         for label, values in parts.items():
-            triple = summary([values], run.settings.confidence)
+            triple = summary([values], confidence)
             rows.append((method, first["fraction"].iloc[0], label, *triple))
     return pd.DataFrame(rows, columns=["method", "fraction", "label", "mean", "low", "high"])
 

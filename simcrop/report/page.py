@@ -11,11 +11,10 @@ from simcrop import files, runs
 from simcrop.errors import InputError
 from simcrop.formats import scores
 from simcrop.report.costs import costs
-from simcrop.report.layout import METRICS, percent
+from simcrop.report.layout import METRICS, MILLIMETRES, number, percent
 from simcrop.report.tables import CAPTIONS
 
 _ROWS = 2000
-_MILLIMETRES = ("hd95",)
 
 
 def page(run: runs.Page, out: Path) -> None:
@@ -67,15 +66,15 @@ def _table(path: Path, run: runs.Page) -> dict[str, Any]:
         rows.append({**names, "share": percent(fraction), **counts, "values": values})
     caption = CAPTIONS[path.stem].format(example=run.titles[run.example])
     unit = "points" if path.stem == "difference" else "%"
-    heads = [f"{METRICS.get(m, m)} ({'mm' if m in _MILLIMETRES else unit})" for m in metrics]
+    heads = [METRICS[m] if m in MILLIMETRES else f"{METRICS[m]} ({unit})" for m in metrics]
     return {"caption": caption, "heads": heads, "rows": rows}
 
 
 def _cell(row: Any) -> tuple[str, str]:
-    """Mean and interval, in percent or in mm."""
-    factor = 1 if row.metric in _MILLIMETRES else 100
-    # Adding 0 to -0.0 makes it 0.0.
-    mean, low, high = (f"{round(factor * v, 1) + 0:.1f}" for v in (row.mean, row.low, row.high))
+    """Mean and interval, as the tables print them."""
+    # Rounded and with 0 added, since -0.0 is no value to print.
+    values = (round(value, 3) + 0 for value in (row.mean, row.low, row.high))
+    mean, low, high = (number(value, row.metric) for value in values)
     return ("–" if mean == "nan" else mean), ("" if low == "nan" else f"[{low}, {high}]")
 
 

@@ -1,5 +1,9 @@
 """What runs took: hours, cards and memory, summed by stage."""
 
+import os
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 
@@ -27,6 +31,18 @@ def test_hours_are_summed_by_stage_and_cards_are_those_that_the_log_names(tmp_pa
     assert table.loc["pretrain"].to_dict() == pytest.approx(expected)
     expected = {"runs": 1, "wall_hours": 0.01, "cpu_hours": 0, "gpu_hours": 0, "memory_gb": 0.5}
     assert table.loc["report"].to_dict() == pytest.approx(expected)
+
+
+def test_the_cards_that_a_run_takes_are_those_that_count(tmp_path):
+    taken = subprocess.run(
+        [sys.executable, "-c", "from simcrop import devices; devices.lease(2)"],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b,GPU-c"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ran(tmp_path / "benchmark" / "benchmark.tsv", 3600, 1000, 1800, taken.stderr)
+    assert costs(tmp_path)["gpu_hours"].item() == 2
 
 
 def test_without_runs_there_are_no_costs(tmp_path):

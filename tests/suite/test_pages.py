@@ -50,6 +50,9 @@ def test_the_report_opens_in_a_browser_and_shows_every_result(finished, report, 
     figures = list((finished / "results/report/figures").glob("*.png"))
     assert len(seen["Figures"]) == len(figures)
     assert all(width > 300 for _, width, _ in seen["Figures"])
+    tables = (finished / "results/report").glob("*.html")
+    held = {name: size for name, _, size in seen["Tables"]}
+    assert held == {path.stem: path.stat().st_size for path in tables if path.stem != "index"}
     ((_, _, size),) = seen["All on one page"]
     assert size == (finished / "results/report/index.html").stat().st_size
 

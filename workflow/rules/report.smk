@@ -32,15 +32,15 @@ rule report_table:
         published="config/published.csv",
     output:
         settings="results/report/{table}.settings.yaml",
-        csv=report(
-            "results/report/{table}.csv",
+        csv="results/report/{table}.csv",
+        markdown="results/report/{table}.md",
+        latex="results/report/{table}.tex",
+        html=report(
+            "results/report/{table}.html",
             caption="../report/table.rst",
             category="Tables",
             labels={"table": "{table}"},
         ),
-        markdown="results/report/{table}.md",
-        latex="results/report/{table}.tex",
-        html="results/report/{table}.html",
     log:
         "results/report/{table}.log.txt",
     benchmark:
@@ -128,10 +128,6 @@ if pictured.sweeps(CONFIG):
             echo {params.settings:q} >{output.settings}
             exec simcrop report {output.settings} >{log} 2>&1
             """
-
-
-localrules:
-    report_page,
 
 
 # What runs took is read where it lies: a page is no reason to run anything again.
