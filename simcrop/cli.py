@@ -10,7 +10,7 @@ from pathlib import Path
 from simcrop import __version__, devices, runs
 from simcrop.errors import DISK_FULL, InputError, Stopped
 from simcrop.launch import launch
-from simcrop.processes import joined
+from simcrop.processes import joined, rank
 
 # Imported only when called: most runs need little of what the others import.
 STEPS = {
@@ -96,7 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
         )
         return 1
     except Stopped as stop:
-        print(f"simcrop: {stop}", file=sys.stderr)
+        if rank() == 0:
+            print(f"simcrop: {stop}", file=sys.stderr)
         return 128 + signal.SIGTERM
     return 0
 
