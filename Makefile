@@ -5,15 +5,45 @@ SHELL := bash
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: all setup test slurm-test lint clean
+CONFIG ?= config/config.yaml
+METADATA = tar -czf .snakemake/metadata.tar.gz -C .snakemake metadata \
+	&& mv .snakemake/metadata.tar.gz results/
+WRITABLE = cache=$$(dvc cache dir); mkdir -p "$$cache"; chmod -R u+w "$$cache"
+
+.PHONY: all run pull push setup test slurm-test lint clean
+
+all: setup run
 
 # A run that was killed leaves a lock and half-made outputs; the flock keeps two runs apart, so that
-# a lock found here is a dead one.
-all: setup
-	mkdir -p .snakemake
+# a lock found here is a dead one. Snakemake takes a read-only file, as DVC's links are, for one that
+# must not be made anew.
+run:
+	mkdir -p .snakemake results
+	find results -type f ! -writable -exec chmod u+w {} +
 	flock --nonblock .snakemake/make.lock \
-		bash -c 'snakemake --unlock --quiet all && snakemake --cores all --rerun-incomplete' \
+		bash -c 'snakemake --unlock --quiet all --configfile $(CONFIG) \
+			&& snakemake --cores all --rerun-incomplete --configfile $(CONFIG)' \
 		|| { echo "make: the run failed, or another one is at work in this folder" >&2; exit 1; }
+	$(METADATA)
+
+# Snakemake tells what is to be done by time stamps, which DVC does not keep, and by its metadata.
+# DVC takes a read-only file in its cache for whole, and reads a writable one that has changed.
+pull: setup
+	test -f dvc.lock \
+		|| { echo "make: no dvc.lock here; check out a run's tag or branch first" >&2; exit 1; }
+	$(WRITABLE)
+	dvc pull
+	$(WRITABLE)
+	rm -rf .snakemake/incomplete
+	mkdir -p .snakemake/incomplete
+	tar -xzf results/metadata.tar.gz -C .snakemake
+	find results -exec touch --no-dereference --date=@$$(date +%s) {} +
+
+push: setup
+	$(METADATA)
+	dvc commit --force
+	$(WRITABLE)
+	dvc push
 
 setup: .venv/setup.stamp
 

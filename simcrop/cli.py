@@ -27,6 +27,7 @@ STEPS = {
     "retrieval": "simcrop.benchmark.retrieve:retrieval",
     "sample": "simcrop.benchmark.sample:sample",
     "table": "simcrop.report.tables:table",
+    "summary": "simcrop.report.summary:summary",
     "figures": "simcrop.report.figures:figures",
     "sweeps": "simcrop.report.figures:sweeps",
     "page": "simcrop.report.page:page",

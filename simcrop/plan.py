@@ -20,6 +20,7 @@ LISTS = "results/acquire/official/{layout}/lists"
 TEXT_ENCODER = "results/pretrain/{cohort}/text/encoder"
 COMPARISON = ("classification", "segmentation", "localisation", "retrieval", "difference")
 TABLES = (*COMPARISON, "ablation")
+MEANS = tuple(table for table in TABLES if table != "difference")
 
 Builder = Callable[[Any, Any], str]
 
@@ -33,6 +34,11 @@ def shards(config: Config, cohort: str, file: str) -> list[str]:
 def prepared(config: Config, benchmark: str, file: str) -> str:
     """`file` of the cohort that a benchmark uses."""
     return f"{PREPARE.format(cohort=config.benchmark[benchmark].cohort)}/{file}"
+
+
+def record(config: Config, benchmark: str) -> str:
+    """The record of the raw files of the cohort that a benchmark uses."""
+    return f"results/acquire/{config.dataset(config.benchmark[benchmark].cohort)}/record.csv"
 
 
 def stores(config: Config, benchmark: str, file: str) -> list[str]:
@@ -321,6 +327,11 @@ def table(config: Config) -> Builder:
         protocol=config.protocol,
         titles=titles(config),
     )
+
+
+def summary(config: Config) -> Builder:
+    """Settings of `summary`."""
+    return lambda wildcards, input: _yaml(runs.Summary, input)
 
 
 def figures(config: Config, trainings: list[runs.Training]) -> Builder:

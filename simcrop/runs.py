@@ -136,6 +136,7 @@ class Evaluation(Run):
     method: str
     seed: int
     weights: str
+    record: str = Field(description="of the raw files of the benchmark's cohort")
     cases: str
     volumes: list[str]
     trained_on: list[str] = Field(
@@ -208,6 +209,15 @@ class Table(Run):
     titles: dict[str, str] = Field(description="of benchmarks and methods, in table order")
     scores: list[str]
     published: str | None = Field(None, description="file of published figures to stand beside")
+
+
+class Summary(Run):
+    """Tables and scores → metrics.json, auroc.csv and dice.csv, and provenance.csv, a row a run."""
+
+    stage: Literal["report"] = "report"
+    step: Literal["summary"] = "summary"
+    tables: list[str]
+    scores: list[str]
 
 
 class Images(Strict):
@@ -300,6 +310,7 @@ AnyRun = Annotated[
     | Retrieve
     | Sample
     | Table
+    | Summary
     | Figures
     | Sweeps
     | Page,

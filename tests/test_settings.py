@@ -117,6 +117,7 @@ def test_a_fraction_survives_the_way_through_yaml(raw_config, tmp_path):
         method="mae",
         seed=0,
         weights="w",
+        record="r",
         cases="c",
         volumes=["v"],
         settings=benchmark,

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from simcrop import runs
+from simcrop import files, runs
 from simcrop.formats import cases, scores
-from simcrop.provenance import provenance
+from simcrop.provenance import data, provenance
 
 
 def write(
@@ -37,6 +37,10 @@ def write(
             "leaks": predictions.loc[leaking, "case"].unique().tolist(),
             **further,
             "settings": run.model_dump(mode="json"),
-            "provenance": provenance(),
+            "provenance": {
+                **provenance(),
+                "data": data(run.record),
+                "weights": files.sha256(run.weights),
+            },
         },
     )

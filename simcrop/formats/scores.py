@@ -16,7 +16,7 @@ RECALL_DEPTHS = (1, 5, 10)  # of retrieval: R@1, R@5, R@10
 #   records: one a fraction: {"fraction", "metrics": {name: number}, "train_cases", "test_cases"}
 #   undefined: labels or structures that no mean holds, for want of test cases that show them
 #   leaks: test cases of patients who are in training too, by published lists (`formats.cases`)
-#   settings: the run's full settings; provenance: see `simcrop.provenance`
+#   settings: the run's full settings; provenance: see `simcrop.benchmark.outcome`
 #
 # predictions.csv, by task; every row is one test case at one fraction
 #   classification: fraction, probe (from 0), case, patient, "score:<label>" (probability; how well

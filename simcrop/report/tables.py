@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from simcrop import files, runs
+from simcrop.provenance import digest
 from simcrop.report import foot, layout, published, typeset
 from simcrop.report.estimates import COLUMNS, difference, estimate, read_scores
 
@@ -52,7 +53,7 @@ def table(run: runs.Table, out: Path) -> None:
     if grid.published:
         below.append(published.sources(theirs))
     if read:
-        below.append(_provenance([s["provenance"] for _, s in read]))
+        below.append(_provenance(run, [found for _, found in read]))
     caption = CAPTIONS[run.table].format(example=run.titles[run.settings.example])
     files.write_text(out / f"{run.table}.md", typeset.markdown(grid, caption, below))
     files.write_text(out / f"{run.table}.tex", typeset.latex(grid, caption, below, run.table))
@@ -70,10 +71,16 @@ def _published(run: runs.Table) -> pd.DataFrame | None:
     return found[known]
 
 
-def _provenance(every: list[dict[str, Any]]) -> str:
+def _provenance(run: runs.Table, read: list[dict[str, Any]]) -> str:
+    """What all runs were made with; their settings and weights, which are many, by one digest."""
+    every = [dict(found["provenance"]) for found in read]
+    weights = [one.pop("weights", None) for one in every]
     parts = []
     for key in dict.fromkeys(key for one in every for key in one):
         values = sorted({str(one[key]) for one in every if one.get(key) is not None})
         if values:
             parts.append(f"{key} {' and '.join(values)}")
+    ours = run.model_dump(mode="json", exclude={"scores"})
+    settings = [ours, *(found["settings"] for found in read)]
+    parts += [f"settings {digest(settings)}", f"weights {digest(weights)}"]
     return f"Made with {', '.join(parts)}."

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from simcrop import runs
-from simcrop.formats import cases, weights
+from simcrop.formats import cases, record, weights
 from simcrop.formats.volumes import VolumeWriter
 from simcrop.models.pretrainer import Pretrainer
 
@@ -21,7 +21,8 @@ SEGMENTED = ["train"] * 4 + ["val"] * 2 + ["test"] * 3
 
 @pytest.fixture
 def case_table(tmp_path: Path) -> Callable[..., pd.DataFrame]:
-    """Writes cases.csv: a patient a case, splits in order, labels from their columns."""
+    """Writes cases.csv: a patient a case, splits in order, labels from their columns; and an
+    empty record.csv."""
 
     def write(splits: list[str], labels: dict[str, list], patients: list[str] | None = None):
         names = [f"case{i:02}" for i in range(len(splits))]
@@ -33,6 +34,7 @@ def case_table(tmp_path: Path) -> Callable[..., pd.DataFrame]:
         for label, values in labels.items():
             table[cases.LABEL + label] = values
         table.to_csv(tmp_path / "cases.csv", index=False)
+        record.write(pd.DataFrame(columns=record.COLUMNS), tmp_path / "record.csv")
         return table
 
     return write
@@ -91,6 +93,7 @@ def make_segment(tmp_path: Path, store, case_table, encoder_weights) -> Callable
             method="random",
             seed=0,
             weights=encoder_weights(),
+            record=str(tmp_path / "record.csv"),
             cases=str(tmp_path / "cases.csv"),
             structures=structures or {1: "nothing", 2: "box"},
             settings={

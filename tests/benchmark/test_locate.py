@@ -94,13 +94,15 @@ def make_run(tmp_path, store, case_table, encoder_weights):
         columns=["case", "lesion", "label", "side", "sentence"],
     )
     lesions.to_csv(tmp_path / "lesions.csv", index=False)
+    (tmp_path / "weights").touch()
 
     def make(**changes):
         return runs.Locate(
             benchmark="lesions",
             method="simcrop",
             seed=0,
-            weights="weights",
+            weights=str(tmp_path / "weights"),
+            record=str(tmp_path / "record.csv"),
             cases=str(tmp_path / "cases.csv"),
             volumes=[store("volumes.zip", volumes)],
             masks=[store("masks.zip", masks)],

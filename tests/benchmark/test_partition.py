@@ -13,6 +13,7 @@ def run(tmp_path):
         method="random",
         seed=0,
         weights="",
+        record=str(tmp_path / "record.csv"),
         cases=str(tmp_path / "cases.csv"),
         volumes=[],
         settings={

@@ -33,6 +33,7 @@ def make_run(tmp_path, store, encoder_weights):
             benchmark="tiny",
             method="random",
             seed=0,
+            record=str(tmp_path / "record.csv"),
             cases=str(tmp_path / "cases.csv"),
             settings={
                 "task": "classification",

@@ -39,6 +39,7 @@ def run(tmp_path, store, case_table, encoder_weights, text_encoder):
         method="aligned",
         seed=0,
         weights=encoder_weights(aligned=True),
+        record=str(tmp_path / "record.csv"),
         cases=str(tmp_path / "cases.csv"),
         volumes=[store("volumes.zip", held)],
         sentences=str(tmp_path / "sentences.csv"),

@@ -54,6 +54,7 @@ def test_fraction_0_ranks_the_cases_by_the_label_s_sentence(
         weights=encoder_weights(aligned=True),
         text_encoder=str(text_encoder),
         volumes=[volumes],
+        record=str(tmp_path / "record.csv"),
         cases=str(tmp_path / "cases.csv"),
         settings={
             "task": "classification",

@@ -120,6 +120,7 @@ def write_run(folder: Path, benchmark: str, method: str, seed: int) -> str:
     scores.write_predictions(path.parent / "predictions.csv", table)
     record = {"benchmark": benchmark, "method": method, "seed": seed, "task": task}
     provenance = {"simcrop": "0.1.0", "commit": "be4a256", "torch": "2.13.0", "device": "cpu"}
+    provenance |= {"data": f"{benchmark} 0123456789ab", "weights": f"{method} {seed}"}
     scores.write(path, record | {"records": [], "settings": settings, "provenance": provenance})
     return str(path)
 

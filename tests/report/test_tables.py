@@ -178,7 +178,10 @@ def test_the_foot_states_interval_and_provenance(made):
         )
         assert "95 % interval of a bootstrap over test patients" in text
         assert "200 resamples" in text
-        assert "Made with commit be4a256, device cpu, simcrop 0.1.0, torch 2.13.0." in text
+        data = " and ".join(f"{name} 0123456789ab" for name in ("cc-ccii", "ct-rate", "luna16"))
+        made_with = f"commit be4a256, data {data}, device cpu, simcrop 0.1.0, torch 2.13.0"
+        digests = "settings [0-9a-f]{12}, weights [0-9a-f]{12}[.]"
+        assert re.search(f"Made with {made_with}, {digests}", text)
         assert "Seeds: 2." in text
 
 

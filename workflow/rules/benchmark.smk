@@ -6,6 +6,7 @@ rule benchmark:
 rule benchmark_classification:
     input:
         weights=plan.weights(CONFIG),
+        record=lambda wc: plan.record(CONFIG, wc.benchmark),
         cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
         trained_on=lambda wc: plan.trained_on(CONFIG, wc.benchmark, wc.method),
         volumes=lambda wc: plan.stores(CONFIG, wc.benchmark, "volumes.zip"),
@@ -37,6 +38,7 @@ rule benchmark_classification:
 rule benchmark_segmentation:
     input:
         weights=plan.weights(CONFIG),
+        record=lambda wc: plan.record(CONFIG, wc.benchmark),
         cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
         trained_on=lambda wc: plan.trained_on(CONFIG, wc.benchmark, wc.method),
         volumes=lambda wc: plan.stores(CONFIG, wc.benchmark, "volumes.zip"),
@@ -70,6 +72,7 @@ rule benchmark_segmentation:
 rule benchmark_localisation:
     input:
         weights=plan.weights(CONFIG),
+        record=lambda wc: plan.record(CONFIG, wc.benchmark),
         cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
         trained_on=lambda wc: plan.trained_on(CONFIG, wc.benchmark, wc.method),
         volumes=lambda wc: plan.stores(CONFIG, wc.benchmark, "volumes.zip"),
@@ -104,6 +107,7 @@ rule benchmark_localisation:
 rule benchmark_retrieval:
     input:
         weights=plan.weights(CONFIG),
+        record=lambda wc: plan.record(CONFIG, wc.benchmark),
         cases=lambda wc: plan.prepared(CONFIG, wc.benchmark, "cases.csv"),
         trained_on=lambda wc: plan.trained_on(CONFIG, wc.benchmark, wc.method),
         sentences=lambda wc: plan.prepared(CONFIG, wc.benchmark, "sentences.csv"),

@@ -3,6 +3,7 @@ rule report:
         expand("results/report/{table}.csv", table=plan.TABLES),
         expand("results/report/figures/{figure}.png", figure=pictured.names(CONFIG)),
         "results/report/index.html",
+        "results/report/summary/metrics.json",
 
 
 rule study:
@@ -52,6 +53,37 @@ rule report_table:
     params:
         settings=plan.table(CONFIG),
         trigger=plan.trigger(plan.table(CONFIG)),
+    shell:
+        """
+        echo {params.settings:q} >{output.settings}
+        exec simcrop report {output.settings} >{log} 2>&1
+        """
+
+
+# What DVC compares between runs, and what each number was made with.
+rule report_summary:
+    input:
+        tables=expand("results/report/{table}.csv", table=plan.MEANS),
+        scores=plan.all_scores(CONFIG),
+    output:
+        settings="results/report/summary/settings.yaml",
+        metrics="results/report/summary/metrics.json",
+        auroc="results/report/summary/auroc.csv",
+        dice="results/report/summary/dice.csv",
+        provenance=report(
+            "results/report/summary/provenance.csv",
+            caption="../report/provenance.rst",
+            category="Provenance",
+        ),
+    log:
+        "results/report/summary/log.txt",
+    benchmark:
+        "results/report/summary/benchmark.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        settings=plan.summary(CONFIG),
+        trigger=plan.trigger(plan.summary(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
