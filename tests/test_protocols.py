@@ -2,7 +2,7 @@
 
 import pytest
 
-from simcrop import plan, settings
+from simcrop import jobs, settings
 
 
 def test_sound_is_what_the_settings_say_by_default(raw_config):
@@ -45,5 +45,5 @@ def test_an_unknown_protocol_is_refused_by_name(raw_config):
 def test_tables_name_the_protocol(raw_config):
     config = settings.load({**raw_config, "protocol": "published"})
     wildcards = type("Wildcards", (), {"table": "classification"})
-    built = plan.table(config)(wildcards, {"scores": []})
+    built = jobs.table(config)(wildcards, {"scores": []})
     assert "protocol: published" in built

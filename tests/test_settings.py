@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from simcrop import plan, runs, settings
+from simcrop import jobs, plan, runs, settings
 from simcrop.errors import InputError
 
 
@@ -214,7 +214,7 @@ def test_a_compared_method_is_in_every_table_and_what_extends_it_is_not(raw_conf
     assert config.pretrain.methods == [*before, "mine"]
     for table in plan.COMPARISON:
         assert any("/mine/" in path for path in plan.scores(config, table)), table
-    assert plan.titles(config)["mine"] == "Mine"
+    assert jobs.titles(config)["mine"] == "Mine"
     assert not any("/mine-too/" in path for path in plan.encoders(config))
 
 

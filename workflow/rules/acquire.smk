@@ -14,8 +14,8 @@ rule acquire_dataset:
     conda:
         "../../environment.yml"
     params:
-        settings=plan.acquire(CONFIG),
-        trigger=plan.trigger(plan.acquire(CONFIG)),
+        settings=jobs.acquire(CONFIG),
+        trigger=jobs.trigger(jobs.acquire(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -34,8 +34,8 @@ rule acquire_lists:
     conda:
         "../../environment.yml"
     params:
-        settings=plan.lists(CONFIG),
-        trigger=plan.trigger(plan.lists(CONFIG)),
+        settings=jobs.lists(CONFIG),
+        trigger=jobs.trigger(jobs.lists(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}

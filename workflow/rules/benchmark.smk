@@ -26,8 +26,8 @@ rule benchmark_classification:
     resources:
         gpu=1,
     params:
-        settings=plan.evaluation(CONFIG, runs.Classify),
-        trigger=plan.trigger(plan.evaluation(CONFIG, runs.Classify)),
+        settings=jobs.evaluation(CONFIG, runs.Classify),
+        trigger=jobs.trigger(jobs.evaluation(CONFIG, runs.Classify)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -60,8 +60,8 @@ rule benchmark_segmentation:
         gpu=1,
         processes=1,
     params:
-        settings=plan.evaluation(CONFIG, runs.Segment),
-        trigger=plan.trigger(plan.evaluation(CONFIG, runs.Segment)),
+        settings=jobs.evaluation(CONFIG, runs.Segment),
+        trigger=jobs.trigger(jobs.evaluation(CONFIG, runs.Segment)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -95,8 +95,8 @@ rule benchmark_localisation:
     resources:
         gpu=1,
     params:
-        settings=plan.evaluation(CONFIG, runs.Locate),
-        trigger=plan.trigger(plan.evaluation(CONFIG, runs.Locate)),
+        settings=jobs.evaluation(CONFIG, runs.Locate),
+        trigger=jobs.trigger(jobs.evaluation(CONFIG, runs.Locate)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -128,8 +128,8 @@ rule benchmark_retrieval:
     resources:
         gpu=1,
     params:
-        settings=plan.evaluation(CONFIG, runs.Retrieve),
-        trigger=plan.trigger(plan.evaluation(CONFIG, runs.Retrieve)),
+        settings=jobs.evaluation(CONFIG, runs.Retrieve),
+        trigger=jobs.trigger(jobs.evaluation(CONFIG, runs.Retrieve)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -166,8 +166,8 @@ if CONFIG.sample:
         resources:
             gpu=1,
         params:
-            settings=plan.sample(CONFIG),
-            trigger=plan.trigger(plan.sample(CONFIG)),
+            settings=jobs.sample(CONFIG),
+            trigger=jobs.trigger(jobs.sample(CONFIG)),
         shell:
             """
             echo {params.settings:q} >{output.settings}

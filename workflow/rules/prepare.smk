@@ -18,8 +18,8 @@ rule prepare_index:
     conda:
         "../../environment.yml"
     params:
-        settings=plan.index(CONFIG),
-        trigger=plan.trigger(plan.index(CONFIG)),
+        settings=jobs.index(CONFIG),
+        trigger=jobs.trigger(jobs.index(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -46,8 +46,8 @@ rule prepare_volumes:
     resources:
         cpus_per_task=lambda wc: CONFIG.prepare[wc.cohort].processes,
     params:
-        settings=plan.volumes(CONFIG),
-        trigger=plan.trigger(plan.volumes(CONFIG)),
+        settings=jobs.volumes(CONFIG),
+        trigger=jobs.trigger(jobs.volumes(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -80,8 +80,8 @@ rule prepare_collect:
     conda:
         "../../environment.yml"
     params:
-        settings=plan.collect(CONFIG),
-        trigger=plan.trigger(plan.collect(CONFIG)),
+        settings=jobs.collect(CONFIG),
+        trigger=jobs.trigger(jobs.collect(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}

@@ -19,8 +19,8 @@ rule pretrain_text:
     resources:
         gpu=1,
     params:
-        settings=plan.text(CONFIG),
-        trigger=plan.trigger(plan.text(CONFIG)),
+        settings=jobs.text(CONFIG),
+        trigger=jobs.trigger(jobs.text(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -53,8 +53,8 @@ rule pretrain_encoder:
         processes=1,
         nodes=1,
     params:
-        settings=plan.encoder(CONFIG),
-        trigger=plan.trigger(plan.encoder(CONFIG)),
+        settings=jobs.encoder(CONFIG),
+        trigger=jobs.trigger(jobs.encoder(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}

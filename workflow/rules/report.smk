@@ -51,8 +51,8 @@ rule report_table:
     conda:
         "../../environment.yml"
     params:
-        settings=plan.table(CONFIG),
-        trigger=plan.trigger(plan.table(CONFIG)),
+        settings=jobs.table(CONFIG),
+        trigger=jobs.trigger(jobs.table(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -82,8 +82,8 @@ rule report_summary:
     conda:
         "../../environment.yml"
     params:
-        settings=plan.summary(CONFIG),
-        trigger=plan.trigger(plan.summary(CONFIG)),
+        settings=jobs.summary(CONFIG),
+        trigger=jobs.trigger(jobs.summary(CONFIG)),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -120,8 +120,8 @@ rule report_figures:
     conda:
         "../../environment.yml"
     params:
-        settings=plan.figures(CONFIG, pictured.trainings(CONFIG)),
-        trigger=plan.trigger(plan.figures(CONFIG, pictured.trainings(CONFIG))),
+        settings=jobs.figures(CONFIG, pictured.trainings(CONFIG)),
+        trigger=jobs.trigger(jobs.figures(CONFIG, pictured.trainings(CONFIG))),
     shell:
         """
         echo {params.settings:q} >{output.settings}
@@ -153,8 +153,8 @@ if pictured.sweeps(CONFIG):
         conda:
             "../../environment.yml"
         params:
-            settings=plan.sweeps(CONFIG, pictured.sweeps(CONFIG)),
-            trigger=plan.trigger(plan.sweeps(CONFIG, pictured.sweeps(CONFIG))),
+            settings=jobs.sweeps(CONFIG, pictured.sweeps(CONFIG)),
+            trigger=jobs.trigger(jobs.sweeps(CONFIG, pictured.sweeps(CONFIG))),
         shell:
             """
             echo {params.settings:q} >{output.settings}
@@ -185,8 +185,8 @@ rule report_page:
     conda:
         "../../environment.yml"
     params:
-        settings=plan.page(CONFIG, pictured.shown(CONFIG)),
-        trigger=plan.trigger(plan.page(CONFIG, pictured.shown(CONFIG))),
+        settings=jobs.page(CONFIG, pictured.shown(CONFIG)),
+        trigger=jobs.trigger(jobs.page(CONFIG, pictured.shown(CONFIG))),
     shell:
         """
         echo {params.settings:q} >{output.settings}

@@ -5,16 +5,16 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from simcrop import plan, settings
+from simcrop import jobs, settings
 
-STEPS = {"index": plan.index, "volumes": plan.volumes, "collect": plan.collect}
+STEPS = {"index": jobs.index, "volumes": jobs.volumes, "collect": jobs.collect}
 WILDCARDS = SimpleNamespace(cohort="btcv", shard="0")
 
 
 def triggers(raw_config, **prepare):
     entry = raw_config["prepare"]["btcv"] | prepare
     config = settings.load({**raw_config, "prepare": {**raw_config["prepare"], "btcv": entry}})
-    return {name: plan.trigger(step(config))(WILDCARDS) for name, step in STEPS.items()}
+    return {name: jobs.trigger(step(config))(WILDCARDS) for name, step in STEPS.items()}
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,6 @@ def test_a_setting_of_a_cohort_starts_only_the_steps_that_depend_on_it(
 
 def test_a_job_is_told_how_many_processes_it_may_start(raw_config):
     raw_config["prepare"]["btcv"]["processes"] = 4
-    build = plan.volumes(settings.load(raw_config))
+    build = jobs.volumes(settings.load(raw_config))
     stated = yaml.safe_load(build(WILDCARDS, {"record": "r.csv", "cases": "c.csv"}))
     assert stated["processes"] == 4
