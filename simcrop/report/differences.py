@@ -46,20 +46,23 @@ def _runs(run: runs.Figures) -> dict[str, dict[str, list[Path]]]:
     return found
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """The predictions at the largest fraction, in order of the cases."""
+def _read(path: Path) -> list[pd.DataFrame]:
+    """The predictions at the largest fraction, a table a probe, in order of the cases."""
     table = scores.read_predictions(path)
-    return table[table["fraction"] == table["fraction"].max()].sort_values("case", kind="stable")
+    table = table[table["fraction"] == table["fraction"].max()].sort_values("case", kind="stable")
+    return [part for _, part in table.groupby("probe")]
 
 
 def _against(run: runs.Figures, benchmark: str, methods: dict[str, list[Path]]) -> pd.DataFrame:
-    first = _read(methods[run.settings.example][0])
+    first = _read(methods[run.settings.example][0])[0]
     patients = first["patient"].fillna(first["case"]).to_numpy(str)
     confidence = expanded(run.settings.confidence, len(np.unique(patients)))
     weights = resample_weights(patients, run.settings.resamples, benchmark, run.seed)
     names = [column.removeprefix("score:") for column in first.filter(regex="^score:")]
     areas = {
-        method: np.mean([_areas(_read(path), names, weights) for path in seeds], axis=0)
+        method: np.mean(
+            [_areas(part, names, weights) for path in seeds for part in _read(path)], axis=0
+        )
         for method, seeds in methods.items()
     }
     rows = []

@@ -10,10 +10,6 @@ import math
 import numpy as np
 from scipy.stats import norm, t
 
-from simcrop.report.measures import auroc
-
-__all__ = ["auroc", "expanded", "holm", "p_value", "resample_weights", "summary"]
-
 
 def resample_weights(patients: np.ndarray, resamples: int, benchmark: str, seed: int) -> np.ndarray:
     """Draw patients with replacement, as often as there are patients, `resamples` times.

@@ -80,7 +80,7 @@ def _provenance(run: runs.Table, read: list[dict[str, Any]]) -> str:
         values = sorted({str(one[key]) for one in every if one.get(key) is not None})
         if values:
             parts.append(f"{key} {' and '.join(values)}")
-    ours = run.model_dump(mode="json", exclude={"scores"})
+    ours = run.model_dump(mode="json", exclude={"scores", "published"})
     settings = [ours, *(found["settings"] for found in read)]
     parts += [f"settings {digest(settings)}", f"weights {digest(weights)}"]
     return f"Made with {', '.join(parts)}."

@@ -69,7 +69,7 @@ def _classification(method: str, seed: int, labels: list[str], kind: str) -> pd.
             f"score:{n}": 1 / (1 + np.exp(-v)) for n, v in zip(labels, logits.T, strict=True)
         }
         columns |= {f"label:{n}": v.astype(int) for n, v in zip(labels, truth.T, strict=True)}
-        parts.append(pd.DataFrame(_base(80, fraction) | columns))
+        parts.append(pd.DataFrame(_base(80, fraction) | {"probe": 0} | columns))
     return pd.concat(parts)
 
 

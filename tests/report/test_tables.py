@@ -300,7 +300,7 @@ def test_missing_predictions_are_named(table_runs, tmp_path):
 def test_a_probability_that_is_no_number_is_named(table_runs, tmp_path):
     paths = _copied(table_runs["classification"], tmp_path)
     predictions = scores.read_predictions(paths[0].with_name("predictions.csv"))
-    column = predictions.columns[3]
+    column = next(name for name in predictions if name.startswith("score:"))
     predictions.loc[predictions["case"] == "case_007", column] = np.nan
     scores.write_predictions(paths[0].with_name("predictions.csv"), predictions)
     run = table_runs["classification"].model_copy(update={"scores": [str(p) for p in paths]})
