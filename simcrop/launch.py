@@ -10,7 +10,8 @@ from simcrop.errors import InputError
 def launch(arguments: list[str], processes: int, nodes: int) -> None:
     """Replace this process by torchrun, which starts `simcrop` with the same arguments.
 
-    Nothing happens where one process is asked for, or torchrun has started this one.
+    Nothing happens where one process is asked for, or torchrun has started this one. The processes
+    of a node share the threads that OMP_NUM_THREADS allows.
 
     Args:
         arguments: of the command `simcrop`.
@@ -22,6 +23,8 @@ def launch(arguments: list[str], processes: int, nodes: int) -> None:
     """
     if processes * nodes == 1 or "TORCHELASTIC_RUN_ID" in os.environ:
         return
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        os.environ["OMP_NUM_THREADS"] = str(max(1, int(threads) // processes))
     command = [sys.executable, "-m", "torch.distributed.run"]
     if nodes == 1:
         command.append("--standalone")

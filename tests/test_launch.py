@@ -42,6 +42,12 @@ def test_several_on_one_node_are_started_by_torchrun(started):
     assert started(4) == [[*TORCHRUN, "--standalone", "--nproc-per-node", "4", *AGAIN]]
 
 
+@pytest.mark.parametrize(("threads", "each"), [("32", "8"), ("2", "1")])
+def test_they_share_the_threads_of_the_job(started, threads, each):
+    started(4, OMP_NUM_THREADS=threads)
+    assert launch.os.environ["OMP_NUM_THREADS"] == each
+
+
 def test_what_torchrun_has_started_starts_nothing(started):
     assert started(4, TORCHELASTIC_RUN_ID="x") == []
 
