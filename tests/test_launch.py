@@ -19,7 +19,7 @@ def started(monkeypatch, tmp_path):
     )
     scontrol.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    for name in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_NUM_NODES", "SLURM_JOB_ID"):
+    for name in ("TORCHELASTIC_RUN_ID", "OMP_NUM_THREADS", "SLURM_STEP_NUM_NODES", "SLURM_JOB_ID"):
         monkeypatch.delenv(name, raising=False)
     commands = []
     monkeypatch.setattr(launch.os, "execvp", lambda file, command: commands.append(command))
