@@ -1,14 +1,15 @@
 """The two protocols: named groups of values for settings that a configuration leaves open.
 
-`sound` is the defaults of `simcrop.sections`. `published` is what the paper's public code does
-where that differs (docs/method.md); a value that is written in the configuration stands above it.
+`sound` is the defaults of `simcrop.sections` and `tasks`. `published` is what the paper's public
+code does where that differs (docs/method.md); a value that is written in the configuration stands
+above it.
 """
 
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
-from simcrop import sections
+from simcrop import sections, tasks
 from simcrop.cohorts import official
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ PUBLISHED: dict[type[BaseModel], dict[str, Any]] = {
     sections.ReportReconstruction: {"mean_over": "all"},
     sections.SentenceAlignment: {"negatives": "report", "padding": True},
     sections.Recipe: {"flip_left_right": 0.2, "padding": "reflect"},
-    sections.Classification: {"drop_path": 0.1},
-    sections.Segmentation: {"flip_left_right": True, "background": True},
+    tasks.Classification: {"drop_path": 0.1},
+    tasks.Segmentation: {"flip_left_right": True, "background": True},
 }
 
 # Layouts whose published validation list is the test list, or lies inside it.

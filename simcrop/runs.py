@@ -12,21 +12,18 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from simcrop.errors import InputError
 from simcrop.sections import (
-    Classification,
     Dataset,
     Inspection,
-    Localisation,
     Method,
     Recipe,
     Report,
-    Retrieval,
-    Segmentation,
     Spacing,
     Strict,
     TextEncoder,
     Vit,
 )
 from simcrop.settings import faults
+from simcrop.tasks import Classification, Localisation, Retrieval, Segmentation
 
 
 class Run(Strict):

@@ -11,7 +11,6 @@ from simcrop import protocols
 from simcrop.cohorts import official
 from simcrop.errors import InputError
 from simcrop.sections import (
-    Benchmark,
     Cohort,
     Dataset,
     Inspection,
@@ -19,9 +18,9 @@ from simcrop.sections import (
     Name,
     Pretrain,
     Report,
-    Segmentation,
     Strict,
 )
+from simcrop.tasks import Benchmark, Segmentation
 
 # Read one over the other, and below those that a user names.
 DEFAULTS = (Path("config/methods.yaml"), Path("config/config.yaml"))

@@ -7,8 +7,8 @@ import tomllib
 import yaml
 
 STAGES = {"acquire", "prepare", "pretrain", "benchmark", "report"}
-GROUND = {"errors", "files", "progress", "provenance", "sections", "settings", "runs", "formats"}
-GROUND |= {"remote", "hub", "processes", "checkpoints", "monitor"}
+GROUND = {"errors", "files", "progress", "provenance", "sections", "tasks"}
+GROUND |= {"settings", "runs", "formats", "remote", "hub", "processes", "checkpoints", "monitor"}
 MAY_IMPORT = {
     "models": {"models"},
     "remote": {"errors", "remote"},

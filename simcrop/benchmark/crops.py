@@ -13,7 +13,7 @@ from monai.transforms import (
 from torch import Tensor
 
 from simcrop.models.inputs import scale
-from simcrop.sections import Segmentation
+from simcrop.tasks import Segmentation
 
 
 def random_crops(

@@ -24,7 +24,7 @@ from simcrop.errors import InputError
 from simcrop.formats import cases
 from simcrop.formats.volumes import VolumeStore
 from simcrop.progress import progress
-from simcrop.sections import ProbeSchedule
+from simcrop.tasks import ProbeSchedule
 
 SETTLING = 10  # epochs before training may stop early, as published
 

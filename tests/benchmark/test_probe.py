@@ -12,7 +12,7 @@ from simcrop.benchmark.features import dropped, features
 from simcrop.benchmark.probe import classification, fit, measure, probabilities
 from simcrop.errors import InputError
 from simcrop.formats.volumes import VolumeStore
-from simcrop.sections import ProbeSchedule
+from simcrop.tasks import ProbeSchedule
 
 SCHEDULE = {"steps": 60, "lr": 0.05, "warmup": 6, "batch": 8}
 SPLITS = ["train"] * 20 + ["val"] * 8 + ["test"] * 12

@@ -273,3 +273,29 @@ def sweeps_run(figures_run: runs.Figures) -> runs.Sweeps:
         table=f"{figures_run.tables}/ablation.csv",
         sweeps=[runs.Sweep(axis="K (patches)", log=True, values={"simcrop": 8, "simcrop-k_1": 1})],
     )
+
+
+@pytest.fixture(scope="session")
+def made(table_runs, tmp_path_factory) -> Path:
+    """The folder of all tables."""
+    out = tmp_path_factory.mktemp("tables")
+    for run in table_runs.values():
+        table(run, out)
+    return out
+
+
+@pytest.fixture(scope="session")
+def copied():
+    """Copies the scores and predictions of a table's runs into a folder."""
+    return _copied
+
+
+def _copied(run: runs.Table, folder: Path) -> list[Path]:
+    paths = []
+    for path in map(Path, run.scores):
+        to = folder.joinpath(*path.parts[-4:])
+        scores.write(to, scores.read(path))
+        predictions = scores.read_predictions(path.with_name("predictions.csv"))
+        scores.write_predictions(to.with_name("predictions.csv"), predictions)
+        paths.append(to)
+    return paths
