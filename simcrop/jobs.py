@@ -221,6 +221,7 @@ def page(config: Config, figures: list[runs.Shown]) -> Builder:
     return lambda wildcards, input: _yaml(
         runs.Page,
         input,
+        protocol=config.protocol,
         titles=titles(config),
         example=config.report.example,
         results="results",

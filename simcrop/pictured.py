@@ -116,7 +116,7 @@ def sweeps(config: Config) -> list[runs.Sweep]:
 
 def _apart(method: Method, path: tuple[str, ...]) -> tuple[float | None, dict[str, Any]]:
     """The value of a setting, None where the method has no such objective; and all others."""
-    rest = method.model_dump(exclude={"title"})
+    rest = method.model_dump(exclude={"title", "compared"})
     place: dict[str, Any] | None = rest
     for key in path[:-1]:
         place = place and place[key]

@@ -284,6 +284,7 @@ class Page(Run):
 
     stage: Literal["report"] = "report"
     step: Literal["page"] = "page"
+    protocol: str
     titles: dict[str, str]
     example: str
     results: str = Field(description="the folder whose runs the costs are of")

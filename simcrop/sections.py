@@ -300,6 +300,5 @@ class Report(Strict):
     """Tables, figures and the statistics behind them."""
 
     resamples: int = Field(1000, ge=10, description="of the bootstrap over patients")
-    confidence: float = Field(0.95, gt=0, lt=1)
     ablation_benchmark: Name = "ct-rate"
     example: Name = Field("simcrop", description="the method whose images are shown")

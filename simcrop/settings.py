@@ -94,6 +94,11 @@ class Config(Strict):
                 "benchmark",
             )
         _known("report.example", self.report.example, self.pretrain.methods, "pretrain.methods")
+        if both := sorted(set(self.methods) & set(self.benchmark)):
+            raise ValueError(f"methods.{both[0]}: a benchmark has this name too; rename either")
+        shown = dict.fromkeys([*self.pretrain.methods, *self.pretrain.ablations])
+        _titled_apart("methods", {name: self.methods[name].title for name in shown})
+        _titled_apart("benchmark", {name: entry.title for name, entry in self.benchmark.items()})
         if self.sample:
             _known("sample.cohort", self.sample.cohort, self.prepare, "prepare")
             _known("sample.background", self.sample.background, self.prepare, "prepare")
@@ -198,8 +203,9 @@ def _extended(name: str, methods: dict[str, Any], below: tuple[str, ...] = ()) -
         raise InputError(f"methods.{below[-1]}.extends: there is no method '{name}'")
     entry = dict(methods[name] or {})
     parent = entry.pop("extends", None)
-    if below:
-        entry.pop("compared", None)  # which one of them is a row of the tables is not inherited
+    if below:  # what tells a method's row in the tables from others is not inherited
+        entry.pop("title", None)
+        entry.pop("compared", None)
     return _merged(_extended(parent, methods, (*below, name)), entry) if parent else entry
 
 
@@ -218,6 +224,17 @@ def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = _merged(merged[key], value) if nested else value
     return merged
+
+
+def _titled_apart(section: str, titles: dict[str, str]) -> None:
+    first: dict[str, str] = {}
+    for name, title in titles.items():
+        if title in first:
+            raise ValueError(
+                f"{section}.{name}.title: '{title}' is the title of {first[title]} too; rows and "
+                "columns of the tables are told apart by it"
+            )
+        first[title] = name
 
 
 def _known(key: str, name: str, names: Any, where: str) -> None:

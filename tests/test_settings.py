@@ -246,3 +246,19 @@ def test_encoders_of_another_cohort_of_the_same_dataset_are_held_against_the_tes
     assert plan.trained_on(config, "luna16-lungs", "random") == []  # it was trained on nothing
     assert plan.trained_on(config, "ct-rate", "simcrop") == []  # within a cohort, splits divide
     assert plan.trained_on(config, "btcv", "simcrop") == []  # patients of another dataset
+
+
+def test_a_title_is_not_inherited_and_tells_one_method_or_benchmark(raw_config):
+    raw_config["methods"]["mine"] = {"extends": "simcrop", "compared": True}
+    assert "methods.mine.title: Field required" in refusal(raw_config)
+    raw_config["methods"]["mine"]["title"] = "SimCroP"
+    assert "methods.mine.title: 'SimCroP' is the title of simcrop too" in refusal(raw_config)
+    raw_config["methods"]["mine"]["title"] = "Mine"
+    raw_config["benchmark"]["radchestct"]["title"] = "CT-RATE"
+    told = "benchmark.radchestct.title: 'CT-RATE' is the title of ct-rate too"
+    assert told in refusal(raw_config)
+
+
+def test_a_name_is_that_of_a_method_or_of_a_benchmark(raw_config):
+    raw_config["methods"]["ct-rate"] = {"title": "Mine"}
+    assert "methods.ct-rate: a benchmark has this name too" in refusal(raw_config)

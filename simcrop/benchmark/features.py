@@ -16,6 +16,7 @@ from simcrop.formats.volumes import VolumeStore
 from simcrop.models.inputs import to_input
 from simcrop.models.vit import ViT
 from simcrop.progress import progress
+from simcrop.provenance import provenance
 
 BATCH = 16
 
@@ -40,14 +41,15 @@ def stored(
     cases: Sequence[str],
     compute: Callable[[], torch.Tensor],
 ) -> torch.Tensor:
-    """The features kept in `path`, if they are of these weights and volumes; else anew, and kept.
+    """The features kept in `path`, if this code made them of these weights and volumes; else anew.
 
     Args:
         path: safetensors; an unreadable one is as none.
         weights, store, cases: what the features are of.
         compute: makes them.
     """
-    parts = [files.sha256(weights), *(f"{case} {store.checksum(case)}" for case in cases)]
+    parts = [f"{key} {value}" for key, value in provenance().items()]
+    parts += [files.sha256(weights), *(f"{case} {store.checksum(case)}" for case in cases)]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     try:
         with safe_open(path, "pt") as kept:

@@ -66,8 +66,8 @@ def fine_tune(
         train, validation: cases.
         volumes, masks: their stores.
         out: folder; checkpoints/<fraction> in it is what an interrupted training goes on from, if
-            written under the same settings, weights and cases, and tensorboard/<fraction> tells of
-            it.
+            written under the same settings and from the same weights, cases, volumes and masks, and
+            tensorboard/<fraction> tells of it.
 
     Raises:
         InputError: a mask holds an unknown structure, or the loss is no number or explodes.
@@ -86,7 +86,9 @@ def fine_tune(
     between = schedule.validate_every * epoch_steps
     done, totals, best, best_state = 0, [], 0.0, net.state_dict()
     kept = Checkpoints(
-        out / "checkpoints" / f"{fraction:g}", _key(run, fraction), settings.checkpoint_minutes
+        out / "checkpoints" / f"{fraction:g}",
+        _key(run, fraction, volumes, masks),
+        settings.checkpoint_minutes,
     )
     if found := kept.latest():
         done, totals, best = (found[name] for name in ("step", "totals", "best"))
@@ -173,8 +175,9 @@ def _validate(
     return 0.0 if np.isnan(score) else score
 
 
-def _key(run: runs.Segment, fraction: float) -> str:
-    """What a checkpoint is made for: these settings, weights and cases, and this fraction."""
+def _key(run: runs.Segment, fraction: float, *stores: VolumeStore) -> str:
+    """What a checkpoint is made for: these settings and inputs, and this fraction."""
     settings = run.model_dump_json(exclude={"settings": {"checkpoint_minutes"}})
     parts = [settings, files.sha256(run.weights), files.sha256(run.cases), str(fraction)]
+    parts += [f"{case} {store.checksum(case)}" for store in stores for case in store.cases]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

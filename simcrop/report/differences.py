@@ -8,7 +8,7 @@ import pandas as pd
 from simcrop import runs
 from simcrop.formats import scores
 from simcrop.report.measures import auroc
-from simcrop.report.statistics import expanded, resample_weights, summary
+from simcrop.report.statistics import CONFIDENCE, expanded, resample_weights, summary
 
 ALL = "All labels (mean)"
 
@@ -56,7 +56,7 @@ def _read(path: Path) -> list[pd.DataFrame]:
 def _against(run: runs.Figures, benchmark: str, methods: dict[str, list[Path]]) -> pd.DataFrame:
     first = _read(methods[run.settings.example][0])[0]
     patients = first["patient"].fillna(first["case"]).to_numpy(str)
-    confidence = expanded(run.settings.confidence, len(np.unique(patients)))
+    confidence = expanded(CONFIDENCE, len(np.unique(patients)))
     weights = resample_weights(patients, run.settings.resamples, benchmark, run.seed)
     names = [column.removeprefix("score:") for column in first.filter(regex="^score:")]
     areas = {

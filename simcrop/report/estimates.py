@@ -11,9 +11,17 @@ from simcrop import runs
 from simcrop.errors import InputError
 from simcrop.formats import scores
 from simcrop.report.measures import metrics
-from simcrop.report.statistics import expanded, holm, p_value, resample_weights, summary
+from simcrop.report.statistics import (
+    CONFIDENCE,
+    expanded,
+    holm,
+    p_value,
+    resample_weights,
+    summary,
+)
 
-# sd      standard deviation over seeds; empty where there is one
+# sd      standard deviation over seeds; empty where there is one, and of a difference where the
+#         two methods have not as many
 # p       of no difference from the example method, in the benchmark's main metric
 # p_holm  the same, corrected for all comparisons of the table
 COLUMNS = (
@@ -89,9 +97,12 @@ def difference(run: runs.Table, read: Read) -> pd.DataFrame:
             ahead = _ahead(run, values, method, fraction, metric) if metric == main else None
             if ahead is None:
                 continue
-            count = min(len(seeds), len(values[run.settings.example, fraction, metric]))
+            example = values[run.settings.example, fraction, metric]
+            each = [ahead]
+            if len(example) == len(seeds):
+                each = [one - other for one, other in zip(example, seeds, strict=True)]
             p = p_value(ahead, counts["patients"])
-            told = _row(run, [ahead], count, counts)
+            told = _row(run, each, min(len(seeds), len(example)), counts)
             rows.append((benchmark, method, fraction, metric, *told, p, task))
     return _table(rows)
 
@@ -110,7 +121,7 @@ def _row(
     run: runs.Table, seeds: list[np.ndarray], count: int, counts: dict[str, int]
 ) -> tuple[Any, ...]:
     """Mean, low, high, seeds, cases, sd."""
-    triple = summary(seeds, expanded(run.settings.confidence, counts["patients"]))
+    triple = summary(seeds, expanded(CONFIDENCE, counts["patients"]))
     sd = np.std([values[0] for values in seeds], ddof=1) if len(seeds) > 1 else np.nan
     return *triple, count, counts["cases"], sd
 
@@ -123,7 +134,10 @@ def _table(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
 
 
 def _resampled(run: runs.Table, read: Read) -> Iterator[tuple[str, str, Values, dict[str, int]]]:
-    """Benchmark, task, (method, fraction, metric) → its values, an array a seed; and its counts."""
+    """Benchmark, task, (method, fraction, metric) → its values, an array a seed; and its counts.
+
+    A seed is that of an encoder: the values of its probes are averaged.
+    """
     for benchmark in dict.fromkeys(found["benchmark"] for _, found in read):
         ours = [entry for entry in read if entry[1]["benchmark"] == benchmark]
         values: Values = {}
@@ -131,6 +145,7 @@ def _resampled(run: runs.Table, read: Read) -> Iterator[tuple[str, str, Values, 
         for folder, found in ours:
             path = folder / "predictions.csv"
             table = _numbers(scores.read_predictions(path), path)
+            probes: Values = {}
             parts = ["fraction", "probe"] if "probe" in table else ["fraction"]
             for (fraction, *_), part in table.groupby(parts):
                 part = part.sort_values(_keys(part), kind="stable")
@@ -147,7 +162,9 @@ def _resampled(run: runs.Table, read: Read) -> Iterator[tuple[str, str, Values, 
                     )
                 settings = found["settings"]["settings"]
                 for metric, value in metrics(part, found["task"], settings, weights).items():
-                    values.setdefault((found["method"], fraction, metric), []).append(value)
+                    probes.setdefault((found["method"], fraction, metric), []).append(value)
+            for key, drawn in probes.items():
+                values.setdefault(key, []).append(np.mean(drawn, axis=0))
         cases = len(np.unique(expected[:, 0].astype(str)))
         counts = {"cases": cases, "patients": len(np.unique(patients))}
         yield benchmark, ours[0][1]["task"], values, counts

@@ -7,6 +7,7 @@ import pandas as pd
 
 from simcrop.formats.scores import RECALL_DEPTHS
 from simcrop.report.measures import SPECIFICITY
+from simcrop.report.statistics import LEVEL
 
 METRICS = {
     "auroc": "AUROC",
@@ -58,7 +59,6 @@ def grid(
     table: pd.DataFrame,
     titles: dict[str, str],
     ranked: bool = True,
-    level: float = 0.05,
     published: pd.DataFrame | None = None,
 ) -> Grid:
     """Lay out the main metric of every benchmark; of those without training, all metrics.
@@ -67,9 +67,23 @@ def grid(
         table: estimates, the main metric of a benchmark first; see `simcrop.report.estimates`.
         titles: printed names of benchmarks and methods.
         ranked: whether the best and the second of a column are marked.
-        level: below which a corrected p-value is significant.
-        published: rows of `simcrop.report.published` that stand below ours, unranked.
+        published: rows of `simcrop.report.published` that stand below ours, unranked; each is of
+            one of `columns`.
     """
+    places = columns(table)
+    methods = sorted(table["method"].unique(), key=list(titles).index)
+    untrained = set(table["benchmark"][table["task"].isin(UNTRAINED)])
+    headers = [
+        (titles[benchmark], METRICS[metric], "" if benchmark in untrained else percent(fraction))
+        for benchmark, metric, fraction in places
+    ]
+    cells = [_column(table, place, methods, ranked) for place in places]
+    ours = [(titles[m], [column[i] for column in cells]) for i, m in enumerate(methods)]
+    return Grid(headers, ours, [] if published is None else _published(published, places))
+
+
+def columns(table: pd.DataFrame) -> list[tuple[str, str, float]]:
+    """The (benchmark, metric, fraction) of each column of a table of estimates."""
     main = table.groupby("benchmark", sort=False)["metric"].transform("first")
     beside = pd.Series(
         [
@@ -80,18 +94,8 @@ def grid(
         dtype=bool,
     )
     shown = table[(table["metric"] == main) | beside | table["task"].isin(UNTRAINED)]
-    columns = list(
-        dict.fromkeys(shown[["benchmark", "metric", "fraction"]].itertuples(index=False, name=None))
-    )
-    methods = sorted(shown["method"].unique(), key=list(titles).index)
-    untrained = set(shown["benchmark"][shown["task"].isin(UNTRAINED)])
-    headers = [
-        (titles[benchmark], METRICS[metric], "" if benchmark in untrained else percent(fraction))
-        for benchmark, metric, fraction in columns
-    ]
-    cells = [_column(shown, column, methods, ranked, level) for column in columns]
-    ours = [(titles[m], [column[i] for column in cells]) for i, m in enumerate(methods)]
-    return Grid(headers, ours, [] if published is None else _published(published, columns))
+    keys = shown[["benchmark", "metric", "fraction"]]
+    return list(dict.fromkeys(keys.itertuples(index=False, name=None)))
 
 
 def percent(fraction: float) -> str:
@@ -113,7 +117,8 @@ def counts(table: pd.DataFrame, titles: dict[str, str]) -> str:
 
 def number(value: float, metric: str) -> str:
     """A value as it is printed: in mm, or as a percentage without its sign."""
-    return f"{value if metric in MILLIMETRES else 100 * value:.1f}"
+    # With 0 added, since -0.0 is no value to print.
+    return f"{round(value if metric in MILLIMETRES else 100 * value, 1) + 0:.1f}"
 
 
 def _column(
@@ -121,7 +126,6 @@ def _column(
     column: tuple[str, str, float],
     methods: list[str],
     ranked: bool,
-    level: float,
 ) -> list[Cell]:
     benchmark, metric, fraction = column
     rows = table[
@@ -144,14 +148,14 @@ def _column(
         rank = order.index(mean) + 1 if compared and mean in order[:2] else None
         ends = [number(row[end], metric) for end in ("low", "high")]
         interval = "" if math.isnan(row["low"]) else f"[{', '.join(ends)}]"
-        cells.append(Cell(mean, interval, rank, bool(row["p_holm"] < level)))
+        cells.append(Cell(mean, interval, rank, bool(row["p_holm"] < LEVEL)))
     return cells
 
 
 def _published(
     table: pd.DataFrame, columns: list[tuple[str, str, float]]
 ) -> list[tuple[str, list[Cell]]]:
-    """A row a published method, where any of its values belongs to a column."""
+    """A row a published method."""
     rows = []
     for method, theirs in table.groupby("method", sort=False):
         values = theirs.set_index(["benchmark", "metric", "fraction"])["value"]
@@ -159,6 +163,5 @@ def _published(
             Cell(number(values[column], column[1])) if column in values.index else Cell()
             for column in columns
         ]
-        if any(cell != Cell() for cell in cells):
-            rows.append((f"{method} (published)", cells))
+        rows.append((f"{method} (published)", cells))
     return rows

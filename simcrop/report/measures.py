@@ -152,9 +152,9 @@ def _classification(table: pd.DataFrame, kind: str, weights: np.ndarray) -> dict
     told = [ranking(s, y, weights) for s, y in zip(scores.T, labels.T, strict=True)]
     areas, precisions, sensitivities = (list(part) for part in zip(*told, strict=True))
     result = {
-        "auroc": _mean(areas),
-        "average_precision": _mean(precisions),
-        "sensitivity": _mean(sensitivities),
+        "auroc": _mean(areas, weights),
+        "average_precision": _mean(precisions, weights),
+        "sensitivity": _mean(sensitivities, weights),
     }
     if (table["fraction"] > 0).all():
         rated = ((labels == 0).any(axis=0) & (labels == 1).any(axis=0)).nonzero()[0]
@@ -182,11 +182,12 @@ def _decided(
     else:
         picked = scores > 0.5
         right = np.where(np.isnan(labels), np.nan, picked == (labels == 1))
-        accuracy = _mean([weighted_mean(right[:, i], weights) for i in rated])
-        error = _mean([calibration_error(scores[:, i], labels[:, i], weights) for i in rated])
+        accuracy = _mean([weighted_mean(right[:, i], weights) for i in rated], weights)
+        errors = [calibration_error(scores[:, i], labels[:, i], weights) for i in rated]
+        error = _mean(errors, weights)
     return {
         "accuracy": accuracy,
-        "f1": _mean([f1(picked[:, i], labels[:, i], weights) for i in rated]),
+        "f1": _mean([f1(picked[:, i], labels[:, i], weights) for i in rated], weights),
         "calibration_error": error,
     }
 
@@ -219,10 +220,11 @@ def _blocks(weights: np.ndarray) -> Iterator[np.ndarray]:
         yield weights[:, start : start + _BLOCK]
 
 
-def _mean(values: list[np.ndarray]) -> np.ndarray:
+def _mean(values: list[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """Over labels, under each column of `weights`; NaN where no label has a value."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
-        return np.nanmean(values, axis=0)
+        return np.nanmean(np.reshape(values, (len(values), weights.shape[1])), axis=0)
 
 
 def _cumulated(weights: np.ndarray) -> np.ndarray:

@@ -10,8 +10,10 @@ import pandas as pd
 from simcrop import files, runs
 from simcrop.errors import InputError
 from simcrop.formats import scores
+from simcrop.report import foot
 from simcrop.report.costs import costs
-from simcrop.report.layout import METRICS, MILLIMETRES, number, percent
+from simcrop.report.layout import METRICS, MILLIMETRES, UNTRAINED, number, percent
+from simcrop.report.statistics import CONFIDENCE
 from simcrop.report.tables import CAPTIONS
 
 _ROWS = 2000
@@ -28,17 +30,22 @@ def page(run: runs.Page, out: Path) -> None:
     cost = costs(Path(run.results))
     with files.whole(out / "costs.csv") as temporary:
         cost.to_csv(temporary, index=False, lineterminator="\n", float_format="%.4f")
+    read = [(Path(path), scores.read(path)) for path in run.scores]
+    untrained = {found["benchmark"] for _, found in read if found["task"] in UNTRAINED}
     aside = pd.concat([_aside(Path(path)) for path in run.audits] or [pd.DataFrame()])
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("simcrop.report", "."), autoescape=True, trim_blocks=True
     )
     text = environment.get_template("page.html").render(
-        tables=[_table(Path(path), run) for path in run.tables],
+        tables=[_table(Path(path), run, untrained) for path in run.tables],
         figures=[
             {**figure.model_dump(), "caption": _read(figure.caption), "data": _data(figure.file)}
             for figure in run.figures
         ],
-        provenance=_provenance(run.scores),
+        confidence=f"{100 * CONFIDENCE:g}",
+        protocol=run.protocol,
+        warnings=foot.warnings(run.titles, read),
+        provenance=_provenance([found for _, found in read]),
         costs=cost.to_dict("records"),
         total=cost.sum(numeric_only=True).to_dict(),
         aside=aside.head(_ROWS).to_dict("records"),
@@ -47,8 +54,12 @@ def page(run: runs.Page, out: Path) -> None:
     files.write_text(out / "index.html", text)
 
 
-def _table(path: Path, run: runs.Page) -> dict[str, Any]:
-    """Caption, metrics and rows of a table: a row a benchmark, method and share of the labels."""
+def _table(path: Path, run: runs.Page, untrained: set[str]) -> dict[str, Any]:
+    """Caption, metrics and rows of a table: a row a benchmark, method and share of the labels.
+
+    Args:
+        untrained: the benchmarks that need no labels.
+    """
     try:
         table = pd.read_csv(path)
     except FileNotFoundError:
@@ -63,7 +74,8 @@ def _table(path: Path, run: runs.Page) -> dict[str, Any]:
         names = {"benchmark": run.titles[benchmark], "method": run.titles[method]}
         counts = {"seeds": part["seeds"].iloc[0], "cases": part["cases"].iloc[0]}
         values = [cells.get(metric, ("–", "")) for metric in metrics]
-        rows.append({**names, "share": percent(fraction), **counts, "values": values})
+        share = "–" if benchmark in untrained else percent(fraction)
+        rows.append({**names, "share": share, **counts, "values": values})
     caption = CAPTIONS[path.stem].format(example=run.titles[run.example])
     unit = "points" if path.stem == "difference" else "%"
     heads = [METRICS[m] if m in MILLIMETRES else f"{METRICS[m]} ({unit})" for m in metrics]
@@ -72,18 +84,16 @@ def _table(path: Path, run: runs.Page) -> dict[str, Any]:
 
 def _cell(row: Any) -> tuple[str, str]:
     """Mean and interval, as the tables print them."""
-    # Rounded and with 0 added, since -0.0 is no value to print.
-    values = (round(value, 3) + 0 for value in (row.mean, row.low, row.high))
-    mean, low, high = (number(value, row.metric) for value in values)
+    mean, low, high = (number(value, row.metric) for value in (row.mean, row.low, row.high))
     return ("–" if mean == "nan" else mean), ("" if low == "nan" else f"[{low}, {high}]")
 
 
-def _provenance(paths: list[str]) -> list[tuple[str, str, int]]:
+def _provenance(read: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
     """What runs were made with: key, value, and how many runs have it."""
     counted = Counter(
         (key, str(value))
-        for path in paths
-        for key, value in scores.read(path)["provenance"].items()
+        for found in read
+        for key, value in found["provenance"].items()
         if value is not None and key != "weights"
     )
     order = list(dict.fromkeys(key for key, _ in counted))

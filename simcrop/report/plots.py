@@ -24,6 +24,7 @@ def label_efficiency(table: pd.DataFrame, methods: list[str], titles: dict[str, 
     table = table[(table["metric"] == main) & (table["fraction"] > 0)]
     benchmarks = list(dict.fromkeys(table["benchmark"]))
     figure, panels = style.panels(len(benchmarks), 2.2)
+    apart = 1.05 ** min(1, 8 / len(methods))
     for panel, benchmark in zip(panels, benchmarks, strict=True):
         part = table[table["benchmark"] == benchmark]
         for position, method in enumerate(methods):
@@ -31,7 +32,7 @@ def label_efficiency(table: pd.DataFrame, methods: list[str], titles: dict[str, 
             if not len(line):
                 continue
             # Set a little apart, so that intervals of methods do not hide one another.
-            x = 100 * line["fraction"] * 1.05 ** (position - (len(methods) - 1) / 2)
+            x = 100 * line["fraction"] * apart ** (position - (len(methods) - 1) / 2)
             panel.errorbar(
                 x,
                 100 * line["mean"],

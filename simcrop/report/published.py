@@ -2,11 +2,15 @@
 
 import math
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
+from simcrop import runs
 from simcrop.errors import InputError
 from simcrop.report.layout import METRICS, MILLIMETRES
+
+TABLES = get_args(runs.Table.model_fields["table"].annotation)
 
 # table      that the row is shown in
 # benchmark  its key in the configuration
@@ -22,8 +26,8 @@ def read(path: str | Path, table: str) -> pd.DataFrame:
     """The rows of one table, COLUMNS with fraction and value as numbers.
 
     Raises:
-        InputError: the file is missing, a column or a source is, a metric is not known, or a value
-            is none.
+        InputError: the file is missing, a column or a source is, a table or metric is not known, or
+            a value is none.
     """
     try:
         found = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -39,6 +43,8 @@ def read(path: str | Path, table: str) -> pd.DataFrame:
             if not row[column].strip():
                 mend = "say where the number was read" if column == "source" else "name it"
                 raise InputError(f"{where} has no {column}; {mend}")
+        if row["table"] not in TABLES:
+            raise InputError(f"{where}: table '{row['table']}' is none of {', '.join(TABLES)}")
         if row["metric"] not in METRICS:
             raise InputError(f"{where}: metric '{row['metric']}' is none of {', '.join(METRICS)}")
         most = math.inf if row["metric"] in MILLIMETRES else 1

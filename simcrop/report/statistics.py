@@ -10,6 +10,9 @@ import math
 import numpy as np
 from scipy.stats import norm, t
 
+CONFIDENCE = 0.95  # of an interval; a difference is significant below LEVEL
+LEVEL = 0.05
+
 
 def resample_weights(patients: np.ndarray, resamples: int, benchmark: str, seed: int) -> np.ndarray:
     """Draw patients with replacement, as often as there are patients, `resamples` times.

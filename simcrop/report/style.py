@@ -75,19 +75,22 @@ def method_style(position: int) -> dict[str, str]:
 
 
 def legend(made: Figure, *panels: Axes, title: str | None = None) -> None:
-    """One legend below the figure, of all that is named in `panels`, each name once."""
+    """One legend below the figure and no wider, of all that `panels` name, each name once."""
     named: dict[str, object] = {}
     for panel in panels:
         for handle, name in zip(*panel.get_legend_handles_labels(), strict=True):
             named.setdefault(name, handle)
-    if named:
-        made.legend(
+    for columns in range(min(5, len(named)), 0, -1):
+        placed = made.legend(
             list(named.values()),
             list(named),
             loc="outside lower center",
-            ncols=min(5, len(named)),
+            ncols=columns,
             title=title,
         )
+        if columns == 1 or placed.get_window_extent().width <= made.bbox.width:
+            return
+        placed.remove()
 
 
 def save(made: Figure, folder: Path, name: str) -> None:

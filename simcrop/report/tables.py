@@ -41,12 +41,11 @@ def table(run: runs.Table, out: Path) -> None:
             lineterminator="\n",
             float_format="%.6f",
         )
-    theirs = _published(run)
+    theirs = _published(run, layout.columns(estimates))
     grid = layout.grid(
         estimates,
         run.titles,
         ranked=run.table != "difference",
-        level=1 - run.settings.confidence,
         published=theirs,
     )
     below = foot.sentences(run, read, estimates)
@@ -60,14 +59,18 @@ def table(run: runs.Table, out: Path) -> None:
     files.write_text(out / f"{run.table}.html", typeset.html(grid, caption, below))
 
 
-def _published(run: runs.Table) -> pd.DataFrame | None:
-    """The published figures of benchmarks that this configuration has."""
+def _published(run: runs.Table, columns: list[tuple[str, str, float]]) -> pd.DataFrame | None:
+    """The published figures that have a column in this table."""
     if run.published is None:
         return None
     found = published.read(run.published, run.table)
-    known = found["benchmark"].isin(run.titles)
+    places = found[["benchmark", "metric", "fraction"]].itertuples(index=False, name=None)
+    known = pd.Series([place in columns for place in places], index=found.index, dtype=bool)
     for row in found[~known].itertuples():
-        print(f"{run.published}: no benchmark '{row.benchmark}' here; {row.method} is left out")
+        print(
+            f"{run.published}: {run.table} has no column of {row.benchmark}, {row.metric} at "
+            f"fraction {row.fraction:g}; this value of {row.method} is left out"
+        )
     return found[known]
 
 

@@ -16,6 +16,11 @@ _LATEX = {
     "–": "--",
     "†": r"\dag{}",
     "×": r"$\times$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "α": r"$\alpha$",
+    "λ": r"$\lambda$",
+    "τ": r"$\tau$",
 }
 _STYLE = """
 body { font: 14px/1.5 sans-serif; margin: 2em; color: #222; }
@@ -133,7 +138,8 @@ def _latex_rows(rows: list[tuple[str, list[Cell]]]) -> list[str]:
             escaped(cell.mean) if cell == Cell() else _marked(cell, marks, r"$^{\dagger}$")
             for cell in cells
         ]
-        lines.append(" & ".join([escaped(method), *means]) + r" \\")
+        # What begins with a bracket would be an argument of the row before.
+        lines.append(" & ".join(["{}" + escaped(method), *means]) + r" \\")
         intervals = [rf"{{\scriptsize {cell.interval}}}" if cell.interval else "" for cell in cells]
         if any(intervals):
             lines.append(" & ".join(["", *intervals]).strip() + r" \\")

@@ -96,6 +96,22 @@ def test_a_checkpoint_of_other_settings_is_not_used(make_segment, tmp_path):
     assert torch.equal(found[1], found[2])
 
 
+def test_a_checkpoint_of_other_masks_is_not_used(make_segment, store, tmp_path):
+    run = make_segment({1.0: {"epochs": 1, "validate_every": 1}})
+    volumes, masks = VolumeStore(run.volumes), VolumeStore(run.masks)
+    mended = {case: np.roll(masks.read(case), 4, axis=0) for case in masks.cases}
+    found = []
+    for labels, name in (
+        (masks, "a"),
+        (VolumeStore(store("mended.zip", mended)), "a"),
+        (VolumeStore(store("mended.zip", mended)), "b"),
+    ):
+        net = finetune.fine_tune(run, 1.0, ["case00"], [], volumes, labels, tmp_path / name)
+        found.append(torch.cat([p.detach().ravel() for p in net.parameters()]))
+    assert not torch.equal(found[0], found[1])
+    assert torch.equal(found[1], found[2])
+
+
 def test_the_network_starts_from_every_encoder_weight_but_the_class_token(make_segment):
     run = make_segment({1.0: {"epochs": 1, "validate_every": 1}})
     trained = load_encoder(run.weights)[0].state_dict()

@@ -208,3 +208,24 @@ def test_the_mean_leaves_out_what_is_not_defined():
     found = weighted_mean(np.array([1.0, np.nan, 3.0]), np.array([[1.0, 0], [5, 1], [3, 0]]))
     assert found[0] == pytest.approx(2.5)
     assert np.isnan(found[1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "truth", "accuracy"),
+    [("binary", [[1.0]] * 4, None), ("multiclass", [[1, 0]] * 4, 0.75)],
+)
+def test_where_no_label_can_be_ranked_there_is_no_value(kind, truth, accuracy):
+    scores = np.array([[0.6], [0.9], [0.4], [0.8]])
+    scores = np.concatenate([scores, 1 - scores], axis=1)[:, : len(truth[0])]
+    names = ["CP", "NCP"][: len(truth[0])]
+    columns = {f"score:{n}": v for n, v in zip(names, scores.T, strict=True)}
+    columns |= {f"label:{n}": v for n, v in zip(names, np.array(truth).T, strict=True)}
+    table = pd.DataFrame({"fraction": 1.0, **columns})
+    found = metrics(table, "classification", {"kind": kind}, np.ones((4, 3)))
+    assert {values.shape for values in found.values()} == {(3,)}
+    for metric in ("auroc", "average_precision", "sensitivity", "f1"):
+        assert np.isnan(found[metric]).all(), metric
+    if accuracy is None:
+        assert np.isnan(found["accuracy"]).all()
+    else:
+        assert found["accuracy"] == pytest.approx([accuracy] * 3)

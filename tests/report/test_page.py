@@ -7,6 +7,7 @@ from browser import look
 
 from simcrop import runs
 from simcrop.errors import InputError
+from simcrop.formats import scores
 from simcrop.report.figures import figures
 from simcrop.report.page import page
 
@@ -32,13 +33,15 @@ def page_run(figures_run, table_runs, tmp_path_factory) -> runs.Page:
             ("segmentation_lungs", "Segmentation", "LUNA16 lungs", "SimCroP"),
         )
     ]
+    tables = ("classification", "segmentation", "localisation")
     return runs.Page(
+        protocol="sound",
         titles=figures_run.titles,
         example="simcrop",
         results=str(folder),
-        tables=[f"{figures_run.tables}/{n}.csv" for n in ("classification", "segmentation")],
+        tables=[f"{figures_run.tables}/{name}.csv" for name in tables],
         figures=shown,
-        scores=table_runs["classification"].scores,
+        scores=[path for name in tables for path in table_runs[name].scores],
         audits=[str(audit)],
     )
 
@@ -77,14 +80,15 @@ return {
 
 def test_tables_have_rows_pictures_show_and_the_lists_filter(made, tmp_path):
     told = look(made / "index.html", COUNTED, tmp_path)
-    # Three benchmarks and one, by three methods at two fractions.
-    assert told["all"] == {"tables": 2, "rows": 24, "figures": 2}
+    # Three benchmarks and one, by three methods at two fractions; and lesions by one method.
+    assert told["all"] == {"tables": 3, "rows": 25, "figures": 2}
     assert told["lungs"] == {"tables": 1, "rows": 6, "figures": 2}
     assert told["lungsByMae"] == {"tables": 1, "rows": 2, "figures": 1}
     assert told["again"] == told["all"]
     assert len(told["widths"]) == 2
     assert min(told["widths"]) > 300
-    assert told["benchmarks"] == ["all", "CT-RATE", "CC-CCII", "LUNA16 & co", "LUNA16 lungs"]
+    named = ["CT-RATE", "CC-CCII", "LUNA16 & co", "LUNA16 lungs", "CT-RATE lesions"]
+    assert told["benchmarks"] == ["all", *named]
     assert told["heads"] == ["Tables", "Figures", "Provenance", "Costs", "Set aside"]
 
 
@@ -106,3 +110,30 @@ def test_a_missing_figure_is_named(page_run, tmp_path):
     gone = page_run.figures[0].model_copy(update={"file": str(tmp_path / "gone.svg")})
     with pytest.raises(InputError, match=r"gone\.svg: no such figure"):
         page(page_run.model_copy(update={"figures": [gone]}), tmp_path)
+
+
+def test_what_needs_no_labels_has_no_share_of_them(made):
+    text = (made / "index.html").read_text()
+    assert text.count("<td>CT-RATE lesions</td><td>SimCroP</td><td>–</td>") == 1
+    assert text.count("<td>LUNA16 lungs</td><td>SimCroP</td><td>100 %</td>") == 1
+
+
+def test_what_touches_training_is_told(page_run, made, table_runs, copied, tmp_path):
+    assert "<p>Protocol: sound.</p>" in (made / "index.html").read_text()
+    assert 'class="warning"' not in (made / "index.html").read_text()
+    paths = copied(table_runs["classification"], tmp_path)
+    for path in paths:
+        found = scores.read(path)
+        if found["benchmark"] == "ct-rate":
+            found["settings"]["settings"]["select_on"] = "test"
+            scores.write(path, {**found, "leaks": ["case_003"], "undefined": ["Hernia"]})
+    changes = {"protocol": "published", "scores": [str(path) for path in paths]}
+    page(page_run.model_copy(update=changes), tmp_path)
+    text = (tmp_path / "index.html").read_text()
+    assert "<p>Protocol: published.</p>" in text
+    for told in (
+        "too high: CT-RATE.",
+        "have it: CT-RATE: 1 cases",
+        "test cases that show it: CT-RATE: Hernia.",
+    ):
+        assert told in text

@@ -55,13 +55,22 @@ def test_ours_are_ranked_as_if_no_published_figure_stood_there(figures_file, tab
     assert set(without) < set(beside)
 
 
-def test_a_benchmark_that_is_not_in_this_configuration_is_told(
+def test_a_figure_that_has_no_column_here_is_told_and_its_source_not_cited(
     figures_file, table_runs, tmp_path, capsys
 ):
-    path = figures_file(ROW.replace("ct-rate", "elsewhere"))
+    others = ROW.replace("ct-rate", "elsewhere"), ROW.replace("0.1,", "0.01,")
+    path = figures_file(*others, ROW.replace("MAE 2022,auroc", "CLIP,f1"))
     table(table_runs["classification"].model_copy(update={"published": path}), tmp_path)
-    assert "no benchmark 'elsewhere' here; MAE 2022 is left out" in capsys.readouterr().out
-    assert "published" not in (tmp_path / "classification.md").read_text(encoding="utf-8")
+    told = capsys.readouterr().out
+    for place, method in (
+        ("elsewhere, auroc at fraction 0.1", "MAE 2022"),
+        ("ct-rate, auroc at fraction 0.01", "MAE 2022"),
+        ("ct-rate, f1 at fraction 0.1", "CLIP"),
+    ):
+        assert f"has no column of {place}; this value of {method} is left out" in told
+    text = (tmp_path / "classification.md").read_text(encoding="utf-8")
+    assert "published" not in text
+    assert "CLIP" not in text
 
 
 @pytest.mark.parametrize(
@@ -71,6 +80,7 @@ def test_a_benchmark_that_is_not_in_this_configuration_is_told(
         (ROW.replace("0.7012", "70.12"), r"line 2: value '70\.12' is no share from 0 to 1"),
         (ROW.replace("0.7012", "high"), "line 2: value 'high' is no share"),
         (ROW.replace("0.7012", "nan"), "line 2: value 'nan' is no share"),
+        (ROW.replace("classification", "classify"), "line 2: table 'classify' is none of class"),
         (ROW.replace(",auroc,", ",auc,"), "line 2: metric 'auc' is none of auroc"),
         (ROW.replace(",auroc,0.7012", ",hd95,-1"), "line 2: value '-1' is no number of mm"),
         (ROW.replace("MAE 2022", ""), "line 2 has no method"),

@@ -237,6 +237,8 @@ def test_a_difference_is_that_of_the_means_and_its_interval_is_paired(made, tabl
     assert example not in set(found["method"])
     assert set(found["benchmark"]) == set(means["benchmark"])
     assert not found.duplicated(["benchmark", "method", "fraction"]).any()
+    assert (found["seeds"] == 2).all()
+    assert found["sd"].notna().all()
     for row in found.itertuples():
         where = {"benchmark": row.benchmark, "fraction": row.fraction, "metric": row.metric}
         other = _value(means, method=row.method, **where)
@@ -314,7 +316,7 @@ def test_of_distances_the_lower_is_the_better():
     ]
 
 
-def test_probes_of_one_encoder_count_as_seeds(copied, table_runs, tmp_path, made):
+def test_probes_of_one_encoder_are_averaged_as_one_seed(copied, table_runs, tmp_path, made):
     run = table_runs["classification"]
     paths = copied(run, tmp_path)
     for path in paths:
@@ -327,7 +329,7 @@ def test_probes_of_one_encoder_count_as_seeds(copied, table_runs, tmp_path, made
     table(run.model_copy(update={"scores": [str(path) for path in paths]}), tmp_path / "both")
     both, one = (pd.read_csv(path / "classification.csv") for path in (tmp_path / "both", made))
     where = {"benchmark": "ct-rate", "method": "mae", "fraction": 1.0, "metric": "auroc"}
-    assert _value(both, **where)["seeds"] == 4
+    assert _value(both, **where)["seeds"] == 2
     areas = []
     for path in paths:
         if "/ct-rate/mae/" in str(path):
@@ -336,5 +338,7 @@ def test_probes_of_one_encoder_count_as_seeds(copied, table_runs, tmp_path, made
                 labels, told = part.filter(regex="^label:"), part.filter(regex="^score:")
                 areas.append(roc_auc_score(labels, told))
     assert len(areas) == 4
+    by_encoder = np.reshape(areas, (2, 2)).mean(axis=1)
+    assert _value(both, **where)["sd"] == pytest.approx(np.std(by_encoder, ddof=1), abs=1e-6)
     assert _value(both, **where)["mean"] == pytest.approx(np.mean(areas), abs=1e-6)
     assert _value(both, **where)["mean"] != _value(one, **where)["mean"]

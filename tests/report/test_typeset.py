@@ -18,7 +18,7 @@ HEADERS = [
     for fraction in ("1 %", "10 %", "100 %")
 ]
 ROWS = [
-    ("Random {x} ~50 %", [Cell("61.0", "[58.0, 64.0]", 2, True)] * 9),
+    ("[Random] {x} ~50 %, λ ≥ 1", [Cell("61.0", "[58.0, 64.0]", 2, True)] * 9),
     ("SimCroP", [Cell("71.0", "[68.0, 74.0]", 1)] * 8 + [Cell()]),
 ]
 PUBLISHED = [("MAE (published)", [Cell("70.1"), *[Cell()] * 8])]
@@ -65,7 +65,7 @@ def test_html_is_well_formed_and_holds_every_cell():
     rows = [[len(row.findall("td")) for row in body] for body in bodies]
     assert rows == [[9, 9], [9]]
     first = bodies[0][0]
-    assert first.findtext("th") == "Random {x} ~50 %"
+    assert first.findtext("th") == "[Random] {x} ~50 %, λ ≥ 1"
     assert "".join(first.find("td").itertext()) == "61.0†[58.0, 64.0]"
     assert bodies[0][1].find("td/b").text == "71.0"
     spans = [int(cell.get("colspan", 1)) for cell in root.find(".//thead/tr")]
