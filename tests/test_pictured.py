@@ -26,6 +26,14 @@ def test_a_method_that_differs_in_two_settings_is_in_no_sweep(raw_config, lay_ov
     assert pictured.sweeps(settings.load(raw_config)) == []
 
 
+def test_an_ablation_that_is_compared_too_stays_in_its_sweep(raw_config, lay_over):
+    other = {"extends": "simcrop", "title": "K = 8", "compared": True}
+    other["objectives"] = {"sentence_alignment": {"top_k": 8}}
+    lay_over(raw_config, {"methods": {"k-8": other}, "pretrain": {"ablations": ["k-8"]}})
+    (sweep,) = pictured.sweeps(settings.load(raw_config))
+    assert sweep.values == {"simcrop": 4, "k-8": 8}
+
+
 def test_every_figure_has_a_kind_with_a_caption_and_names_its_benchmark(root):
     config = configured(root, "study.yaml")
     names = pictured.names(config)

@@ -6,12 +6,14 @@ import pytest
 import torch
 
 from simcrop import runs
+from simcrop.benchmark import features as kept
 from simcrop.benchmark import probe
 from simcrop.benchmark.encoder import load_encoder
 from simcrop.benchmark.features import dropped, features
 from simcrop.benchmark.probe import classification, fit, measure, probabilities
 from simcrop.errors import InputError
 from simcrop.formats.volumes import VolumeStore
+from simcrop.provenance import provenance
 from simcrop.tasks import ProbeSchedule
 
 SCHEDULE = {"steps": 60, "lr": 0.05, "warmup": 6, "batch": 8}
@@ -331,8 +333,13 @@ def test_features_are_kept_for_other_probes_of_the_same_encoder_and_volumes_alon
     other = store("other.zip", volumes)
     classification(run.model_copy(update={"volumes": [other]}), tmp_path)
     assert len(read) == 3
-    classification(run.model_copy(update={"weights": encoder_weights(depth=1)}), tmp_path)
+    other = run.model_copy(update={"weights": encoder_weights(depth=1)})
+    classification(other, tmp_path)
     assert len(read) == 4
+    made_with = {**provenance(), "commit": "another"}
+    monkeypatch.setattr(kept, "provenance", lambda: made_with)
+    classification(other, tmp_path)
+    assert len(read) == 5
 
 
 def test_an_encoder_that_runs_at_every_step_gives_the_scores_of_features_computed_once(
