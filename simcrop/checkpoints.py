@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import pickle
 import signal
 import sys
 import time
@@ -18,6 +19,10 @@ from simcrop.errors import Stopped
 
 _KEPT = 2
 _DIGEST = 64  # hexadecimal digits of the content's SHA-256, with which a file begins
+
+
+class _Damaged(Exception):
+    """A checkpoint that is not what was written."""
 
 
 class Checkpoints:
@@ -100,7 +105,7 @@ class Checkpoints:
                 if state["fingerprint"] == self._fingerprint:
                     return state
                 reason = "is of other settings or data"
-            except Exception as error:  # a damaged file can fail in any way
+            except (_Damaged, pickle.UnpicklingError) as error:  # others are the machine's fault
                 reason = f"is damaged ({error})"
             print(f"{path.name} {reason}; not resumed from it", file=sys.stderr)
             path.unlink()
@@ -110,7 +115,7 @@ class Checkpoints:
     def _read(path: Path) -> dict[str, Any]:
         content = memoryview(path.read_bytes())
         if hashlib.sha256(content[_DIGEST:]).hexdigest().encode() != content[:_DIGEST]:
-            raise ValueError("its checksum is wrong")
+            raise _Damaged("its checksum is wrong")
         return torch.load(io.BytesIO(content[_DIGEST:]), map_location="cpu", weights_only=True)
 
     def _path(self, step: int) -> Path:

@@ -1,21 +1,33 @@
 """Files that appear whole or not at all, and the numbers that describe them."""
 
+import glob
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_DAY = 86400
 
 
 @contextmanager
 def whole(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; it takes its place when the block succeeds.
 
-    The temporary name keeps the suffixes of `path`, since writers choose their format by them.
+    The temporary name keeps the suffixes of `path`, since writers choose their format by them. What
+    a killed process left of such names a day ago is cleared.
+
+    Raises:
+        OSError: with the name of `path`, where it cannot be written.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".????????-{glob.escape(path.name)}"):
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _DAY:
+                left.unlink()
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix="-" + path.name)
     os.close(handle)
     temporary = Path(name)
@@ -23,6 +35,9 @@ def whole(path: str | Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

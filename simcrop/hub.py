@@ -53,7 +53,6 @@ def push(weights: str | Path, repository: str, text_encoder: str | Path | None =
         InputError: nothing to send, or the hub refuses it.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
     api = HfApi()
     with tempfile.TemporaryDirectory() as folder:
@@ -63,7 +62,7 @@ def push(weights: str | Path, repository: str, text_encoder: str | Path | None =
             api.upload_folder(
                 repo_id=repository, folder_path=folder, commit_message="Weights and model card"
             )
-        except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
+        except Exception as error:  # what cannot be reached fails in the HTTP client's own ways
             raise InputError(
                 f"{repository}: the hub did not take it ({type(error).__name__}); log in with "
                 "'hf auth login' and name a repository of your own as OWNER/NAME"
@@ -78,7 +77,6 @@ def fetch(repository: str | Path, revision: str | None = None) -> Path:
         InputError: there is none, or it holds no weights.
     """
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     folder = Path(repository)
     if not folder.is_dir():
@@ -87,7 +85,7 @@ def fetch(repository: str | Path, revision: str | None = None) -> Path:
             folder = Path(
                 snapshot_download(str(repository), revision=revision, allow_patterns=wanted)
             )
-        except (HfHubHTTPError, HFValidationError, OSError) as error:
+        except Exception as error:
             raise InputError(
                 f"{repository}: neither a folder here nor a repository of the hub that can be "
                 f"reached ({type(error).__name__}); look at its name and at HF_TOKEN"
@@ -105,20 +103,19 @@ def is_repository(place: str) -> bool:
 def weights_file(place: str) -> Path:
     """The file of weights at `place`: itself, or that of a repository, fetched from the hub.
 
-    A repository gives its model.safetensors, or else the one file of weights that it holds.
+    A repository gives its model.safetensors, or else the one file of weights that it holds. Where
+    the hub cannot be reached, what was fetched before is taken.
 
     Raises:
         InputError: it cannot be reached, or has no such file or several.
     """
-    from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub import hf_hub_download
 
     if not is_repository(place):
         return Path(place)
     name, revision = _REPOSITORY.fullmatch(place).groups()
     try:
-        every = HfApi().list_repo_files(name, revision=revision)
-        held = sorted(file for file in every if file.endswith(_WEIGHTS))
+        held = _held(name, revision)
         file = MODEL if MODEL in held else held[0] if len(held) == 1 else None
         if file is None:
             told = ", ".join(held[:5]) or "none"
@@ -127,11 +124,29 @@ def weights_file(place: str) -> Path:
                 "one you mean and name its path"
             )
         return Path(hf_hub_download(name, file, revision=revision))
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
+    except InputError:
+        raise
+    except Exception as error:
         raise InputError(
             f"{place}: no repository of the hub that can be reached ({type(error).__name__}); "
             f"look at its name and at HF_TOKEN; a file here ends in {', '.join(_WEIGHTS)}"
         ) from error
+
+
+def _held(name: str, revision: str | None) -> list[str]:
+    """The files of weights in a repository; without the hub, those that were fetched before."""
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        every = HfApi().list_repo_files(name, revision=revision)
+    except Exception as error:
+        try:
+            folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
+        except LocalEntryNotFoundError:
+            raise error from None
+        every = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
+    return sorted(file for file in every if file.endswith(_WEIGHTS))
 
 
 def _card(settings: dict, text: bool) -> str:

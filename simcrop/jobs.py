@@ -14,7 +14,8 @@ Builder = Callable[[Any, Any], str]
 
 
 def trigger(builder: Builder) -> Callable[[Any], str]:
-    """A run's settings without the paths of its input, as a parameter that starts it anew.
+    """The settings that a run's result depends on, but for the paths of its input, as a parameter
+    that starts it anew.
 
     Snakemake compares parameters with those of the last run only where they do not depend on input.
     """
@@ -59,7 +60,7 @@ def index(config: Config) -> Builder:
 
 
 def volumes(config: Config) -> Builder:
-    """Settings of `volumes`, by cohort and shard; other `processes` start none of them anew."""
+    """Settings of `volumes`, by cohort and shard."""
 
     def build(wildcards: Any, input: Any) -> str:
         settings = config.prepare[wildcards.cohort]
@@ -72,7 +73,7 @@ def volumes(config: Config) -> Builder:
             spacing=settings.spacing,
             shard=int(wildcards.shard),
             shards=settings.shards,
-            **({} if input is None else {"processes": settings.processes}),
+            processes=settings.processes,
         )
 
     return build
@@ -108,7 +109,7 @@ def encoder(config: Config) -> Builder:
             method=method,
             encoder=config.pretrain.encoder,
             spacing=config.prepare[wildcards.cohort].spacing,
-            recipe=config.pretrain.recipe,
+            recipe=config.pretrain.recipe if method.objectives.names else None,
             text_encoder=plan.TEXT_ENCODER.format(cohort=wildcards.cohort)
             if method.objectives.reads_reports
             else None,
@@ -239,9 +240,9 @@ def titles(config: Config) -> dict[str, str]:
 
 
 def _yaml(kind: type[runs.Run], input: Any | None, **fields: Any) -> str:
-    """The text of settings.yaml; without `input`, that of all settings but its paths."""
+    """The text of settings.yaml; without `input`, that of all a result depends on but paths."""
     if input is None:
-        return kind.model_construct(**fields).yaml()
+        return kind.model_construct(**fields).yaml(exclude=kind.CHANGES_NOTHING)
     paths = {
         name: str(value) if isinstance(value, str) else [str(path) for path in value]
         for name, value in input.items()

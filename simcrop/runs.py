@@ -5,7 +5,7 @@ written beside it. Paths are relative to the folder in which the workflow runs.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError
@@ -29,9 +29,13 @@ from simcrop.tasks import Classification, Localisation, Retrieval, Segmentation
 class Run(Strict):
     """What all runs share: `step` says which function of its stage carries it out."""
 
-    def yaml(self) -> str:
+    # Settings that no result depends on: others of them start nothing anew.
+    CHANGES_NOTHING: ClassVar[dict[str, Any]] = {}
+
+    def yaml(self, exclude: dict[str, Any] | None = None) -> str:
         """The text of settings.yaml; keys keep their order, so equal settings give equal text."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, width=100)
+        content = self.model_dump(mode="json", exclude=exclude)
+        return yaml.safe_dump(content, sort_keys=False, width=100)
 
 
 class Acquire(Run):
@@ -72,6 +76,7 @@ class Volumes(Run):
 
     stage: Literal["prepare"] = "prepare"
     step: Literal["volumes"] = "volumes"
+    CHANGES_NOTHING = {"processes": True}
     cohort: str
     dataset: str
     raw: str
@@ -112,12 +117,16 @@ class Encoder(Run):
 
     stage: Literal["pretrain"] = "pretrain"
     step: Literal["encoder"] = "encoder"
+    CHANGES_NOTHING = {
+        "method": {"title", "compared"},
+        "recipe": {"checkpoint_epochs", "checkpoint_minutes"},
+    }
     name: str
     seed: int
     method: Method
     encoder: Vit
     spacing: Spacing
-    recipe: Recipe
+    recipe: Recipe | None = Field(None, description="none where there are no objectives")
     cases: str
     sentences: str
     volumes: list[str]
@@ -129,6 +138,7 @@ class Evaluation(Run):
     """What the runs of all benchmarks share; they write scores.json and predictions.csv."""
 
     stage: Literal["benchmark"] = "benchmark"
+    CHANGES_NOTHING = {"settings": {"title", "checkpoint_minutes"}}
     benchmark: str
     method: str
     seed: int

@@ -111,6 +111,11 @@ class Config(Strict):
         for name in {*self.pretrain.methods, *self.pretrain.ablations}:
             method = self.methods[name]
             visible = encoder.tokens - round(encoder.tokens * method.mask_ratio)
+            told = f"methods.{name}.mask_ratio {method.mask_ratio:g} of {encoder.tokens} patches"
+            if method.objectives.names and not visible:
+                raise ValueError(f"{told} leaves none visible")
+            if method.objectives.image_reconstruction and visible == encoder.tokens:
+                raise ValueError(f"{told} leaves image_reconstruction nothing to rebuild")
             alignment = method.objectives.sentence_alignment
             if (
                 alignment
@@ -120,10 +125,6 @@ class Config(Strict):
                 raise ValueError(
                     f"methods.{name}.objectives.sentence_alignment.top_k is {alignment.top_k}, "
                     f"but {visible} of {encoder.tokens} patches are visible"
-                )
-            if method.objectives.image_reconstruction and method.mask_ratio == 0:
-                raise ValueError(
-                    f"methods.{name}: image_reconstruction has nothing to rebuild at mask_ratio 0"
                 )
         for name, benchmark in self.benchmark.items():
             if isinstance(benchmark, Segmentation):

@@ -74,6 +74,20 @@ def test_what_is_no_checkpoint_is_told_and_skipped(two, damage, capsys):
     assert not newest.exists()
 
 
+@pytest.mark.parametrize("error", [MemoryError, OSError])
+def test_a_checkpoint_that_cannot_be_read_for_now_is_kept(two, error, monkeypatch):
+    folder, newest, content = two
+
+    def fails(path):
+        raise error
+
+    with monkeypatch.context() as patch, pytest.raises(error):
+        patch.setattr(type(newest), "read_bytes", fails)
+        kept(folder).latest()
+    assert newest.read_bytes() == content
+    assert kept(folder).latest()["step"] == 2
+
+
 def test_checkpoints_of_another_training_are_not_taken_and_displace_nothing(tmp_path, capsys):
     for step in (50, 60):
         kept(tmp_path, "another").save(step, state(step))

@@ -99,6 +99,19 @@ def test_what_is_pushed_to_a_server_of_the_hubs_protocol_is_what_is_fetched(trai
     np.testing.assert_array_equal(np.load(tmp_path / "vector.npy"), Encoder(trained).embed(scan))
 
 
+def test_a_hub_that_cannot_be_reached_is_told(trained, tmp_path):
+    environment = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_TOKEN": "hf_secret"}
+    done = subprocess.run(
+        [sys.executable, "-m", "simcrop.cli", "push", trained, "me/tiny"],
+        env=environment | {"HF_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("simcrop: me/tiny: the hub did not take it (")
+    assert "hf_secret" not in done.stderr
+
+
 def test_a_missing_text_encoder_is_named_before_anything_is_written(trained, tmp_path):
     (tmp_path / "text").rename(tmp_path / "gone")
     with pytest.raises(InputError, match="text: no such folder"):
@@ -145,6 +158,13 @@ def test_a_method_starts_from_the_file_of_weights_that_a_repository_holds(tmp_pa
         done = subprocess.run(
             [sys.executable, "-c", START, *places], env=environment, capture_output=True, text=True
         )
+    environment["HF_HUB_OFFLINE"] = "1"
+    unreached = subprocess.run(
+        [sys.executable, "-c", START, *places], env=environment, capture_output=True, text=True
+    )
+    assert unreached.stdout.splitlines()[:3] == ["01", "02", "03"]  # as they were fetched before
+    assert "lab/none: no repository of the hub that can be reached" in unreached.stdout
+    assert unreached.stderr == ""
     ours, theirs, local, many, none = done.stdout.splitlines()
     assert (ours, theirs, local) == ("01", "02", "03")
     assert "lab/many: holds no model.safetensors" in many

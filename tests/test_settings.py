@@ -74,6 +74,8 @@ def test_every_fault_has_a_line(raw_config):
         ("pretrain.recipe.batch", 33, "batch 33 is no multiple of accumulation 2"),
         ("pretrain.recipe.warmup_epochs", 99, "leave nothing of"),
         ("methods.simcrop.objectives.sentence_alignment.top_k", 109, "108 of 216 patches"),
+        ("methods.mae.mask_ratio", 0.001, "0.001 of 216 patches leaves image_reconstruction noth"),
+        ("methods.simcrop.mask_ratio", 0.999, "0.999 of 216 patches leaves none visible"),
         ("methods.simcrop.extends", "simcrop-no-report", "extends itself"),
         ("methods.simcrop.extends", "nothing", "there is no method 'nothing'"),
         ("benchmark.btcv.crop", [48, 48, 30], "edge 30 along z is no multiple of the patch edge 4"),

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from simcrop import files
 from simcrop.benchmark.encoder import device
@@ -59,7 +59,7 @@ def stored(
         pass
     vectors = compute()
     with files.whole(path) as temporary:
-        save_file({"features": vectors}, temporary, {"key": key})
+        temporary.write_bytes(save({"features": vectors}, {"key": key}))
     return vectors
 
 

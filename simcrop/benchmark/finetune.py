@@ -177,7 +177,7 @@ def _validate(
 
 def _key(run: runs.Segment, fraction: float, *stores: VolumeStore) -> str:
     """What a checkpoint is made for: these settings and inputs, and this fraction."""
-    settings = run.model_dump_json(exclude={"settings": {"checkpoint_minutes"}})
+    settings = run.model_dump_json(exclude=run.CHANGES_NOTHING)
     parts = [settings, files.sha256(run.weights), files.sha256(run.cases), str(fraction)]
     parts += [f"{case} {store.checksum(case)}" for store in stores for case in store.cases]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

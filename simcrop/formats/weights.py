@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def save(path: str | Path, state: "dict[str, torch.Tensor]", settings: dict[str, Any]) -> None:
     """Write a module's `state_dict()` and the JSON-able settings that rebuild it."""
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save as serialised
 
     # Cloned, since safetensors refuses tensors that share memory, as tied weights do.
     state = {
@@ -22,7 +22,9 @@ def save(path: str | Path, state: "dict[str, torch.Tensor]", settings: dict[str,
         for name, tensor in state.items()
     }
     with files.whole(path) as temporary:
-        save_file(state, temporary, metadata={"settings": json.dumps(settings, sort_keys=True)})
+        # Written by Python, whose error tells a full disk from others.
+        metadata = {"settings": json.dumps(settings, sort_keys=True)}
+        temporary.write_bytes(serialised(state, metadata=metadata))
 
 
 def load(path: str | Path) -> "tuple[dict[str, torch.Tensor], dict[str, Any]]":
