@@ -14,16 +14,12 @@ WRITABLE = cache=$$(dvc cache dir); mkdir -p "$$cache"; chmod -R u+w "$$cache"
 
 all: setup run
 
-# A run that was killed leaves a lock and half-made outputs; the flock keeps two runs apart, so that
-# a lock found here is a dead one. Snakemake takes a read-only file, as DVC's links are, for one that
-# must not be made anew.
+# A run that was killed leaves Snakemake's lock; the Snakefile has one that it does not leave.
+# Snakemake takes a read-only file, as DVC's links are, for one that must not be made anew.
 run:
 	mkdir -p .snakemake results
 	find results -type f ! -writable -exec chmod u+w {} +
-	flock --nonblock .snakemake/make.lock \
-		bash -c 'snakemake --unlock --quiet all --configfile $(CONFIG) \
-			&& snakemake --cores all --rerun-incomplete --configfile $(CONFIG)' \
-		|| { echo "make: the run failed, or another one is at work in this folder" >&2; exit 1; }
+	snakemake --nolock --cores all --rerun-incomplete --configfile $(CONFIG)
 	$(METADATA)
 
 # Snakemake tells what is to be done by time stamps, which DVC does not keep, and by its metadata.

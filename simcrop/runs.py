@@ -76,7 +76,7 @@ class Volumes(Run):
 
     stage: Literal["prepare"] = "prepare"
     step: Literal["volumes"] = "volumes"
-    CHANGES_NOTHING = {"processes": True}
+    CHANGES_NOTHING: ClassVar = {"processes": True}
     cohort: str
     dataset: str
     raw: str
@@ -117,7 +117,7 @@ class Encoder(Run):
 
     stage: Literal["pretrain"] = "pretrain"
     step: Literal["encoder"] = "encoder"
-    CHANGES_NOTHING = {
+    CHANGES_NOTHING: ClassVar = {
         "method": {"title", "compared"},
         "recipe": {"checkpoint_epochs", "checkpoint_minutes"},
     }
@@ -138,7 +138,7 @@ class Evaluation(Run):
     """What the runs of all benchmarks share; they write scores.json and predictions.csv."""
 
     stage: Literal["benchmark"] = "benchmark"
-    CHANGES_NOTHING = {"settings": {"title", "checkpoint_minutes"}}
+    CHANGES_NOTHING: ClassVar = {"settings": {"title", "checkpoint_minutes"}}
     benchmark: str
     method: str
     seed: int

@@ -53,9 +53,7 @@ def test_a_job_is_told_how_many_processes_it_may_start(raw_config):
         ("methods.simcrop.mask_ratio", 0.6, True),
     ],
 )
-def test_a_training_starts_anew_for_what_changes_its_result_alone(
-    raw_config, path, value, anew
-):
+def test_a_training_starts_anew_for_what_changes_its_result_alone(raw_config, path, value, anew):
     def trigger_of(method):
         build = jobs.trigger(jobs.encoder(settings.load(raw_config)))
         return build(SimpleNamespace(cohort="ct-rate", method=method, seed="0"))

@@ -1,6 +1,7 @@
 """The whole workflow on a shrunken configuration, run as a user runs it."""
 
 import csv
+import fcntl
 import os
 import shutil
 import signal
@@ -125,6 +126,24 @@ def test_a_run_killed_again_and_again_ends_in_the_same_tables(root, finished, tm
         run(folder, "--unlock")
     run(folder)
     assert tables(folder) == tables(finished)
+
+
+def test_a_second_run_in_a_folder_where_one_is_at_work_ends_at_once(root, tmp_path):
+    folder, target = clone(root, tmp_path / "shared"), "results/acquire/btcv/record.csv"
+    (folder / ".snakemake").mkdir()
+    with (folder / ".snakemake/alive.lock").open("w") as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        second = subprocess.run(
+            snakemake(folder, "--nolock", "--", target),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        )
+    assert second.returncode == 1
+    assert "another run is at work in this folder" in second.stderr
+    assert not (folder / "results").exists()
+    run(folder, "--", target)
+    assert (folder / target).is_file()
 
 
 @pytest.mark.parametrize("cards, given", [("0,1", {"0", "1"}), ("1", {"1"})])
