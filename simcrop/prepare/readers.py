@@ -54,7 +54,7 @@ class Volume:
 def read(path: Path, hints: Mapping[str, str]) -> Volume:
     """Read a CT: .nii, .nii.gz, .mhd, .mha, .nrrd, .npz (key `ct`), or a folder of slices.
 
-    A folder holds pictures (PNG, JPEG) or one DICOM series.
+    A folder holds one DICOM series, or else pictures (PNG, JPEG).
 
     `hints` holds the strings `spacing`, `orientation`, `slope`, `intercept` of the case table. They
     describe .npz files and folders of pictures, both of them arrays of [slice, row, column], and
@@ -67,16 +67,20 @@ def read(path: Path, hints: Mapping[str, str]) -> Volume:
     """
     if not path.exists():
         raise InputError(f"{path}: no such file; fetch it again or take the case out of the index")
-    if path.is_dir() and any(file.suffix.lower() in _PICTURES for file in path.iterdir()):
-        array, affine = _read_pictures(path), None
-    elif path.is_dir():
-        array, affine = dicom.read(path)
+    if path.is_dir():
+        files = list(path.iterdir())
+        pictures = any(file.suffix.lower() in _PICTURES for file in files)
+        # Pictures that lie beside a series are previews of it.
+        pictures = pictures and not any(map(dicom.is_slice, files))
+        array, affine = (_read_pictures(path), None) if pictures else dicom.read(path)
     elif path.name.lower().endswith((".nii", ".nii.gz")):
         array, affine = _read_nifti(path, hints)
     elif path.suffix.lower() in _SITK:
         array, affine = _read_sitk(path)
     elif path.suffix.lower() == ".npz":
         array, affine = _read_npz(path), None
+    elif dicom.is_slice(path):
+        raise InputError(f"{path}: one file of a DICOM series; give its folder")
     else:
         raise InputError(f"{path}: unknown format; convert it to .nii.gz")
     check_shape(path, array)

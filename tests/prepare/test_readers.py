@@ -343,9 +343,9 @@ def test_what_is_not_there_is_refused(tmp_path):
             read(tmp_path / name, NONE)
     with pytest.raises(InputError, match="without pictures or a DICOM series"):
         read(tmp_path, HINTS)
-    (tmp_path / "a.dcm").write_bytes(b"")
-    with pytest.raises(InputError, match=r"a\.dcm: unknown format"):
-        read(tmp_path / "a.dcm", NONE)
+    (tmp_path / "a.raw").write_bytes(b"")
+    with pytest.raises(InputError, match=r"a\.raw: unknown format"):
+        read(tmp_path / "a.raw", NONE)
 
 
 def test_slices_of_another_size_are_refused(tmp_path):
