@@ -27,6 +27,12 @@ def from_sitk(path: Path, image: "sitk.Image") -> tuple[np.ndarray, np.ndarray]:
     """The voxels (I, J, K) and the (4, 4) affine in RAS of an image, which is in LPS."""
     import SimpleITK as sitk
 
+    # A plane of colours has as many axes as a volume of numbers.
+    axes, numbers = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
+    if (axes, numbers) != (3, 1):
+        raise InputError(
+            f"{path}: {axes}-dimensional with {numbers} to a voxel; give a volume with 1 to a voxel"
+        )
     array = sitk.GetArrayFromImage(image).T
     check_shape(path, array)
     affine = np.eye(4)

@@ -149,6 +149,7 @@ def _read_nifti(
         if done < len(flat):
             raise EOFError(f"ends after {done} of {len(flat)} bytes of voxels")
         stream.read()  # gzip compares its checksum only at the end
+    check_shape(path, array)
     if image.header["sform_code"] == 0 < image.header["qform_code"] and edges.min() <= 0:
         raise InputError(f"{path}: spacing {edges} mm; mend the header")
     stated = image.header["qform_code"] > 0 or image.header["sform_code"] > 0
@@ -224,11 +225,14 @@ def _hinted_affine(path: Path, hints: Mapping[str, str]) -> np.ndarray:
 
 def _number(path: Path, name: str, text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
+        number = np.nan
+    if not np.isfinite(number):
         raise InputError(
             f"{path}: {name} '{text}' in the dataset's metadata is no number; mend it there"
-        ) from None
+        )
+    return number
 
 
 def _rescaled(path: Path, array: np.ndarray, hints: Mapping[str, str]) -> np.ndarray:

@@ -167,3 +167,30 @@ def test_what_is_not_there_is_refused(tmp_path):
     (tmp_path / "a.raw").write_bytes(b"")
     with pytest.raises(InputError, match=r"a\.raw: unknown format"):
         read(tmp_path / "a.raw", NONE)
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".nrrd"])
+@pytest.mark.parametrize("shape", [(40, 50, 3), (10, 40, 50, 3)])
+def test_colours_are_no_volume(tmp_path, suffix, shape):
+    image = sitk.GetImageFromArray(np.ones(shape, np.uint8), isVector=True)
+    sitk.WriteImage(image, str(tmp_path / f"a{suffix}"))
+    told = rf"a\{suffix}: {len(shape) - 1}-dimensional with 3 to a voxel"
+    with pytest.raises(InputError, match=told):
+        read(tmp_path / f"a{suffix}", NONE)
+
+
+def test_a_nifti_without_voxels_is_refused_whatever_its_scale(tmp_path, hu):
+    header = nibabel.Nifti1Image(hu, LAS).header
+    header["dim"][3], header["vox_offset"], header["magic"] = 0, 352, b"n+1"
+    header["scl_slope"], header["scl_inter"] = 1, -1024
+    (tmp_path / "a.nii").write_bytes(header.binaryblock + bytes(4))
+    with pytest.raises(InputError, match=r"a\.nii: 6 x 5 x 0 voxels"):
+        read(tmp_path / "a.nii", NONE)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "none"])
+@pytest.mark.parametrize("name", ["slope", "intercept"])
+def test_a_scale_of_the_metadata_that_is_no_number_is_refused(tmp_path, hu, name, number):
+    np.savez(tmp_path / "a.npz", ct=hu)
+    with pytest.raises(InputError, match=rf"a\.npz: {name} '{number}' .*mend it there"):
+        read(tmp_path / "a.npz", {**HINTS, name: number})
