@@ -3,7 +3,6 @@
 What a file does not say is taken from the hints of the case table, and never guessed.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from simcrop.errors import InputError
+from simcrop.formats import pictures
 from simcrop.prepare import dicom
 from simcrop.prepare.decoding import check_shape, decoding, from_sitk
 
-_PICTURES = (".png", ".jpg", ".jpeg")
 # A larger one would be decompressed beside the array, and copied.
 _PIECE = 2**20
 _SITK = (".mhd", ".mha", ".nrrd")
@@ -68,11 +67,10 @@ def read(path: Path, hints: Mapping[str, str]) -> Volume:
     if not path.exists():
         raise InputError(f"{path}: no such file; fetch it again or take the case out of the index")
     if path.is_dir():
-        files = list(path.iterdir())
-        pictures = any(file.suffix.lower() in _PICTURES for file in files)
+        files = pictures.slices(path)
         # Pictures that lie beside a series are previews of it.
-        pictures = pictures and not any(map(dicom.is_slice, files))
-        array, affine = (_read_pictures(path), None) if pictures else dicom.read(path)
+        shown = files and not any(map(dicom.is_slice, path.iterdir()))
+        array, affine = (_read_pictures(files), None) if shown else dicom.read(path)
     elif path.name.lower().endswith((".nii", ".nii.gz")):
         array, affine = _read_nifti(path, hints)
     elif path.suffix.lower() in _SITK:
@@ -174,12 +172,11 @@ def _read_npz(path: Path) -> np.ndarray:
         return archive["ct"]
 
 
-def _read_pictures(path: Path) -> np.ndarray:
+def _read_pictures(files: list[Path]) -> np.ndarray:
     from PIL import Image
 
-    files = [file for file in path.iterdir() if file.suffix.lower() in _PICTURES]
     slices = []
-    for file in sorted(files, key=_natural):
+    for file in files:
         with decoding(file), Image.open(file) as image:
             grey = image.mode == "L" or image.mode.startswith("I")
             slices.append(np.asarray(image if grey else image.convert("L")))
@@ -188,15 +185,7 @@ def _read_pictures(path: Path) -> np.ndarray:
                 f"{file}: {slices[-1].shape} pixels, but {slices[0].shape} in the first slice; "
                 "remove what does not belong to the series"
             )
-    if not slices:
-        raise InputError(f"{path}: a folder without PNG slices; fetch it again")
     return np.stack(slices)
-
-
-def _natural(file: Path) -> list[tuple[int, str]]:
-    """Orders slice2 before slice10."""
-    parts = re.findall(r"\d+|\D+", file.stem)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _is_blank(affine: np.ndarray) -> bool:

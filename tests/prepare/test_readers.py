@@ -134,7 +134,8 @@ def test_png_slices_are_stacked_in_natural_order(tmp_path):
     grey = np.arange(11 * 5 * 4, dtype=np.uint8).reshape(11, 5, 4)
     for number, picture in enumerate(grey):
         Image.fromarray(picture).save(tmp_path / f"slice{number}.png")
-    (tmp_path / "notes.txt").write_text("no slice")
+    for name in ("notes.txt", "._slice0.png", ".DS_Store"):
+        (tmp_path / name).write_text("no slice")
     volume = read(tmp_path, {**HINTS, "slope": "8", "intercept": "-1024"})
     assert np.array_equal(volume.array, grey.astype(float) * 8 - 1024)
     assert np.allclose(volume.affine, IPL)
