@@ -17,6 +17,8 @@ from simcrop.prepare.decoding import check_shape, decoding, from_sitk
 # A larger one would be decompressed beside the array, and copied.
 _PIECE = 2**20
 _SITK = (".mhd", ".mha", ".nrrd")
+# NIfTI's codes of metres and micrometres; headers that state no unit mean millimetres.
+_MILLIMETRES = {1: 1000, 3: 0.001}
 _AXES = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
 
 
@@ -147,11 +149,16 @@ def _read_nifti(
         if done < len(flat):
             raise EOFError(f"ends after {done} of {len(flat)} bytes of voxels")
         stream.read()  # gzip compares its checksum only at the end
+    # Some writers add axes of time or channels to a volume.
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
     check_shape(path, array)
     if image.header["sform_code"] == 0 < image.header["qform_code"] and edges.min() <= 0:
         raise InputError(f"{path}: spacing {edges} mm; mend the header")
     stated = image.header["qform_code"] > 0 or image.header["sform_code"] > 0
     affine = None if not stated or _is_blank(image.affine) else image.affine
+    if affine is not None:
+        affine[:3] *= _MILLIMETRES.get(int(image.header["xyzt_units"]) % 8, 1)
     replaced = affine is None and hints and (hints["slope"] or hints["intercept"])
     if hints is not None and not replaced:
         array = _scaled(array, float(proxy.slope), float(proxy.inter))

@@ -36,6 +36,21 @@ def test_a_nifti_reads_as_stored(tmp_path, hu, suffix):
     assert np.allclose(volume.spacing, SPACING)
 
 
+@pytest.mark.parametrize(("unit", "millimetres"), [("meter", 1000), ("mm", 1), ("micron", 0.001)])
+def test_the_unit_of_a_nifti_header_is_honoured(tmp_path, hu, unit, millimetres):
+    image = nibabel.Nifti1Image(hu, np.diag([*1 / np.full(3, millimetres), 1]) @ LAS)
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, tmp_path / "a.nii")
+    assert np.allclose(read(tmp_path / "a.nii", NONE).affine, LAS)
+
+
+def test_further_axes_of_one_voxel_are_left_out(tmp_path, hu):
+    path = nifti(tmp_path / "a.nii", hu[..., None, None])
+    assert np.array_equal(read(path, NONE).array, hu)
+    mask = nifti(tmp_path / "m.nii", (hu > 0).astype(np.uint8)[..., None])
+    assert np.array_equal(read_mask(mask, Volume(hu, LAS)).array, hu > 0)
+
+
 def test_the_slope_and_intercept_of_a_nifti_header_are_honoured(tmp_path, hu):
     image = nibabel.Nifti1Image((hu // 2 + 512).astype(np.int16), LAS)
     image.header.set_slope_inter(2, -1024)
