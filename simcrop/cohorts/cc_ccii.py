@@ -2,8 +2,9 @@
 
 Source: Kaggle fakaframe082/cc-ccii, behind a login.
 
-Raw layout: <class>/<patient>/<scan>/0000.png …, one 8-bit picture a slice; the classes are Normal,
-CP (common pneumonia) and NCP (novel corona pneumonia). Scans are numbered across all classes.
+Raw layout: <class>/<patient>/<scan>/0000.png …, one 8-bit picture (PNG, JPEG) a slice; the classes
+are Normal, CP (common pneumonia) and NCP (novel corona pneumonia). Scans are numbered across all
+classes.
 
 Labels: the class, one column each. Splits: none of its own. In the official lists of the paper 453
 patients stand in both training and test, so they are not used here.
@@ -24,7 +25,7 @@ import pandas as pd
 from simcrop import remote, sections
 from simcrop.cohorts import layout
 from simcrop.errors import InputError
-from simcrop.formats import cases
+from simcrop.formats import cases, pictures
 from simcrop.progress import progress
 
 HOST = remote.Host(
@@ -76,7 +77,7 @@ def _assumed_spacing(folder: Path) -> str:
     """FIELD over the matrix, "" where there is no slice to read it from."""
     from PIL import Image, UnidentifiedImageError
 
-    slices = sorted(folder.glob("*.png"))
+    slices = pictures.slices(folder)
     try:
         with Image.open(slices[0]) as first:
             columns, rows = first.size

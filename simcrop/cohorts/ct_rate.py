@@ -23,7 +23,8 @@ Known faults, and what is done here:
   and intercept of the first. They are stated for volumes outside *_fixed alone, and the reader
   takes them only where the header is blank. A volume of the first version with a full header and
   no slope in it is then not in HU, which the audit sees by its lack of lung: it is set aside.
-- Head scans among them, listed in no_chest_*.txt, are left out of the table.
+- Head scans among them (752 + 37), listed by their paths in no_chest_*.txt, are left out of the
+  table, so that they do not count as bad cases either.
 
 The synthetic cohort adds synthetic/lesions.csv (case, lesion, label, side, sentence) and bit masks
 synthetic/lesions/<case>.nii.gz, in which bit lesion - 1 is set where that lesion lies.
@@ -31,7 +32,7 @@ synthetic/lesions/<case>.nii.gz, in which bit lesion - 1 is set where that lesio
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,7 +76,8 @@ def index(raw: Path, cohort: str) -> pd.DataFrame:
     """The case table; splits of which nothing is there are left out.
 
     Raises:
-        InputError: a CSV or a column of it is missing, or a volume is named otherwise.
+        InputError: a CSV or a column of it is missing, a volume is named otherwise, or none of
+            the volumes is in a list of head scans.
     """
     masks = {path.name for path in (raw / _LESIONS).glob("*.nii.gz")}
     rows = []
@@ -116,8 +118,7 @@ def _rows(
     marks = layout.labels(path, layout.read_csv(path, _KEY, LABELS)[list(LABELS)])
     marks = marks.add_prefix(cases.LABEL).to_dict("index")
     unknown = dict.fromkeys((cases.LABEL + label for label in LABELS), np.nan)
-    no_chest = _file(raw, split, "no_chest")
-    skipped = set(no_chest.read_text(encoding="utf-8").split()) if no_chest.exists() else set()
+    skipped = _no_chest(raw, split, {volume.removesuffix(".nii.gz") for volume in metadata.index})
     for volume, stated in metadata.to_dict("index").items():
         case = volume.removesuffix(".nii.gz")
         parts = case.split("_")
@@ -126,7 +127,7 @@ def _rows(
                 f"{_file(raw, split, 'metadata')}: '{volume}' is not named split_patient_scan_"
                 "reconstruction; take it out"
             )
-        if skipped & {volume, case}:
+        if case in skipped:
             continue
         patient, scan = "_".join(parts[:2]), "_".join(parts[:3])
         inside = f"{patient}/{scan}/{case}.nii.gz"
@@ -145,6 +146,19 @@ def _rows(
             **_hints(stated, scaled="_fixed/" in file),
             **marks.get(volume, unknown),
         }
+
+
+def _no_chest(raw: Path, split: str, known: set[str]) -> set[str]:
+    """The cases of the list of head scans, which names them by their paths."""
+    path = _file(raw, split, "no_chest")
+    lines = path.read_text(encoding="utf-8").split() if path.exists() else []
+    listed = {PurePosixPath(line).name.removesuffix(".nii.gz") for line in lines}
+    if listed and not listed & known:
+        raise InputError(
+            f"{path}: none of its {len(listed)} scans, such as '{lines[0]}', is in "
+            f"{_file(raw, split, 'metadata').name}; fetch both again, or take the list away"
+        )
+    return listed
 
 
 def _hints(stated: dict[str, str], scaled: bool) -> dict[str, str]:

@@ -31,14 +31,9 @@ def raw(scan: Volume, hints: Mapping[str, str]) -> dict[str, str]:
     of 8 bits that are no HU.
 
     Raises:
-        InputError: the scan spans less than 30 mm or more than 3 m along an axis.
+        InputError: see `check_extent`.
     """
-    extent = scan.spacing * scan.array.shape
-    if extent.min() < _EXTENT[0] or extent.max() > _EXTENT[1]:
-        raise InputError(
-            f"spans {_text(extent)} mm at a spacing of {_text(scan.spacing)} mm, "
-            "which no chest does; mend the spacing"
-        )
+    check_extent(scan)
     stated = hints["spacing"]
     notes = []
     if stated and not _is_spacing(stated, scan.spacing):
@@ -54,6 +49,16 @@ def raw(scan: Volume, hints: Mapping[str, str]) -> dict[str, str]:
         "raw_orientation": "".join(orientations.aff2axcodes(scan.affine)),
         "note": "; ".join(notes),
     }
+
+
+def check_extent(scan: Volume) -> None:
+    """Raises InputError where a scan spans less than 30 mm or more than 3 m along an axis."""
+    extent = scan.spacing * scan.array.shape
+    if extent.min() < _EXTENT[0] or extent.max() > _EXTENT[1]:
+        raise InputError(
+            f"spans {_text(extent)} mm at a spacing of {_text(scan.spacing)} mm, "
+            "which no chest does; mend the spacing"
+        )
 
 
 def resampled(volume: Volume) -> dict[str, str]:

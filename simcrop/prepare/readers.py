@@ -3,27 +3,22 @@
 What a file does not say is taken from the hints of the case table, and never guessed.
 """
 
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from simcrop.errors import InputError
+from simcrop.formats import pictures
+from simcrop.prepare import dicom
+from simcrop.prepare.decoding import check_shape, decoding, from_sitk
 
-if TYPE_CHECKING:
-    import SimpleITK as sitk
-
-_PICTURES = (".png", ".jpg", ".jpeg")
 # A larger one would be decompressed beside the array, and copied.
 _PIECE = 2**20
 _SITK = (".mhd", ".mha", ".nrrd")
-# DICOM's name of a slice's first corner, and how far (mm) slices may be off even distances.
-_POSITION = "0020|0032"
-_UNEVEN = 0.1
+# NIfTI's codes of metres and micrometres; headers that state no unit mean millimetres.
+_MILLIMETRES = {1: 1000, 3: 0.001}
 _AXES = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), "I": (2, -1)}
 
 
@@ -60,7 +55,7 @@ class Volume:
 def read(path: Path, hints: Mapping[str, str]) -> Volume:
     """Read a CT: .nii, .nii.gz, .mhd, .mha, .nrrd, .npz (key `ct`), or a folder of slices.
 
-    A folder holds pictures (PNG, JPEG) or one DICOM series.
+    A folder holds one DICOM series, or else pictures (PNG, JPEG).
 
     `hints` holds the strings `spacing`, `orientation`, `slope`, `intercept` of the case table. They
     describe .npz files and folders of pictures, both of them arrays of [slice, row, column], and
@@ -73,19 +68,22 @@ def read(path: Path, hints: Mapping[str, str]) -> Volume:
     """
     if not path.exists():
         raise InputError(f"{path}: no such file; fetch it again or take the case out of the index")
-    if path.is_dir() and any(file.suffix.lower() in _PICTURES for file in path.iterdir()):
-        array, affine = _read_pictures(path), None
-    elif path.is_dir():
-        array, affine = _read_dicom(path)
+    if path.is_dir():
+        files = pictures.slices(path)
+        # Pictures that lie beside a series are previews of it.
+        shown = files and not any(map(dicom.is_slice, path.iterdir()))
+        array, affine = (_read_pictures(files), None) if shown else dicom.read(path)
     elif path.name.lower().endswith((".nii", ".nii.gz")):
         array, affine = _read_nifti(path, hints)
     elif path.suffix.lower() in _SITK:
         array, affine = _read_sitk(path)
     elif path.suffix.lower() == ".npz":
         array, affine = _read_npz(path), None
+    elif dicom.is_slice(path):
+        raise InputError(f"{path}: one file of a DICOM series; give its folder")
     else:
         raise InputError(f"{path}: unknown format; convert it to .nii.gz")
-    _check_shape(path, array)
+    check_shape(path, array)
     blank = affine is None and path.is_file() and path.suffix.lower() != ".npz"
     if affine is None:
         affine = _hinted_affine(path, hints)
@@ -109,7 +107,7 @@ def read_mask(path: Path, like: Volume) -> Volume:
         array, affine = _read_sitk(path)
     else:
         array, affine = _read_nifti(path, None)
-    _check_shape(path, array)
+    check_shape(path, array)
     if affine is None and array.shape == like.array.shape:
         affine = like.affine
     if affine is None:
@@ -125,16 +123,6 @@ def read_mask(path: Path, like: Volume) -> Volume:
     return Volume(whole, affine)
 
 
-@contextmanager
-def _decoding(path: Path) -> Iterator[None]:
-    """Whatever a decoding library makes of a damaged file becomes an InputError."""
-    try:
-        yield
-    except Exception as error:  # each library has kinds of its own
-        reason = " ".join(str(error).split())[-200:]
-        raise InputError(f"{path}: cannot be read ({reason}); fetch it again") from error
-
-
 def _read_nifti(
     path: Path, hints: Mapping[str, str] | None
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -146,7 +134,7 @@ def _read_nifti(
     from isal import igzip
 
     open_ = igzip.open if path.suffix.lower() == ".gz" else open
-    with _decoding(path), open_(path, "rb") as stream:
+    with decoding(path), open_(path, "rb") as stream:
         # As it stands: reading an image mends spacings that are zero or negative, by a guess.
         edges = nibabel.Nifti1Header.from_fileobj(stream, check=False)["pixdim"][1:4]
         stream.seek(0)
@@ -161,10 +149,16 @@ def _read_nifti(
         if done < len(flat):
             raise EOFError(f"ends after {done} of {len(flat)} bytes of voxels")
         stream.read()  # gzip compares its checksum only at the end
+    # Some writers add axes of time or channels to a volume.
+    while array.ndim > 3 and array.shape[-1] == 1:
+        array = array[..., 0]
+    check_shape(path, array)
     if image.header["sform_code"] == 0 < image.header["qform_code"] and edges.min() <= 0:
         raise InputError(f"{path}: spacing {edges} mm; mend the header")
     stated = image.header["qform_code"] > 0 or image.header["sform_code"] > 0
     affine = None if not stated or _is_blank(image.affine) else image.affine
+    if affine is not None:
+        affine[:3] *= _MILLIMETRES.get(int(image.header["xyzt_units"]) % 8, 1)
     replaced = affine is None and hints and (hints["slope"] or hints["intercept"])
     if hints is not None and not replaced:
         array = _scaled(array, float(proxy.slope), float(proxy.inter))
@@ -174,71 +168,23 @@ def _read_nifti(
 def _read_sitk(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     import SimpleITK as sitk
 
-    with _decoding(path):
+    with decoding(path):
         image = sitk.ReadImage(str(path))
-    return _from_sitk(path, image)
-
-
-def _from_sitk(path: Path, image: "sitk.Image") -> tuple[np.ndarray, np.ndarray | None]:
-    import SimpleITK as sitk
-
-    array = sitk.GetArrayFromImage(image).T
-    _check_shape(path, array)
-    affine = np.eye(4)
-    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    affine[:3, 3] = image.GetOrigin()
-    affine = np.diag([-1, -1, 1, 1]) @ affine
+    array, affine = from_sitk(path, image)
     return array, None if _is_blank(affine) else affine
 
 
-def _read_dicom(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    import SimpleITK as sitk
-
-    # An empty folder would make the library warn.
-    some = any(path.iterdir())
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(path)) if some else ()
-    if not series:
-        raise InputError(f"{path}: a folder without pictures or a DICOM series; fetch it again")
-    if len(series) > 1:
-        raise InputError(
-            f"{path}: holds {len(series)} DICOM series ({', '.join(series)}); leave one in it"
-        )
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(path), series[0]))
-    reader.MetaDataDictionaryArrayUpdateOn()
-    with _decoding(path):
-        image = reader.Execute()
-        places = [
-            [float(mm) for mm in reader.GetMetaData(number, _POSITION).split("\\")]
-            for number in range(len(reader.GetFileNames()))
-        ]
-    array, affine = _from_sitk(path, image)
-    steps = np.diff(places, axis=0)
-    if affine is None or not len(steps):
-        return array, affine
-    if np.abs(steps - steps.mean(axis=0)).max() > _UNEVEN:
-        apart = np.linalg.norm(steps, axis=1)
-        raise InputError(
-            f"{path}: slices lie {apart.min():.4g} to {apart.max():.4g} mm apart, so some are "
-            "missing or of another scan; complete the series"
-        )
-    # With a tilted gantry slices are shifted against each other, which the image leaves out.
-    affine[:3, 2] = steps.mean(axis=0) * [-1, -1, 1]
-    return array, affine
-
-
 def _read_npz(path: Path) -> np.ndarray:
-    with _decoding(path), np.load(path, allow_pickle=False) as archive:
+    with decoding(path), np.load(path, allow_pickle=False) as archive:
         return archive["ct"]
 
 
-def _read_pictures(path: Path) -> np.ndarray:
+def _read_pictures(files: list[Path]) -> np.ndarray:
     from PIL import Image
 
-    files = [file for file in path.iterdir() if file.suffix.lower() in _PICTURES]
     slices = []
-    for file in sorted(files, key=_natural):
-        with _decoding(file), Image.open(file) as image:
+    for file in files:
+        with decoding(file), Image.open(file) as image:
             grey = image.mode == "L" or image.mode.startswith("I")
             slices.append(np.asarray(image if grey else image.convert("L")))
         if slices[-1].shape != slices[0].shape:
@@ -246,15 +192,7 @@ def _read_pictures(path: Path) -> np.ndarray:
                 f"{file}: {slices[-1].shape} pixels, but {slices[0].shape} in the first slice; "
                 "remove what does not belong to the series"
             )
-    if not slices:
-        raise InputError(f"{path}: a folder without PNG slices; fetch it again")
     return np.stack(slices)
-
-
-def _natural(file: Path) -> list[tuple[int, str]]:
-    """Orders slice2 before slice10."""
-    parts = re.findall(r"\d+|\D+", file.stem)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _is_blank(affine: np.ndarray) -> bool:
@@ -283,11 +221,14 @@ def _hinted_affine(path: Path, hints: Mapping[str, str]) -> np.ndarray:
 
 def _number(path: Path, name: str, text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
+        number = np.nan
+    if not np.isfinite(number):
         raise InputError(
             f"{path}: {name} '{text}' in the dataset's metadata is no number; mend it there"
-        ) from None
+        )
+    return number
 
 
 def _rescaled(path: Path, array: np.ndarray, hints: Mapping[str, str]) -> np.ndarray:
@@ -325,16 +266,6 @@ def _compact(path: Path, array: np.ndarray) -> np.ndarray:
     if array.dtype.kind in "iu" and limits.min <= low and high <= limits.max:
         return array.astype(np.int16, copy=False)
     return array.astype(np.float32, copy=False)
-
-
-def _check_shape(path: Path, array: np.ndarray) -> None:
-    if array.ndim != 3:
-        raise InputError(f"{path}: {array.ndim}-dimensional; give one volume a file")
-    if min(array.shape) < 3:
-        shape = " x ".join(map(str, array.shape))
-        raise InputError(f"{path}: {shape} voxels; fewer than 3 along an axis is no volume")
-    if array.dtype.kind not in "iuf":
-        raise InputError(f"{path}: voxels of type {array.dtype}; give one number a voxel")
 
 
 def _check_affine(path: Path, affine: np.ndarray) -> None:

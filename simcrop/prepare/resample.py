@@ -35,7 +35,8 @@ def onto(volume: Volume, shape: Sequence[int], affine: np.ndarray, order: int) -
     """`volume` on the grid of `shape` and `affine`: order 1 is linear (HU), 0 nearest (masks).
 
     Beyond the outermost voxel centres the nearest voxel holds. Of an oblique volume, what lies
-    outside is air at order 1 and 0 at order 0. HU are rounded to int16; masks keep their type.
+    outside of its voxels, more than half a one beyond the centres, is air at order 1 and 0 at order
+    0. HU are rounded to int16; masks keep their type.
     """
     oriented = _ras(volume)
     transform = np.linalg.inv(oriented.affine) @ affine
@@ -56,10 +57,24 @@ def onto(volume: Volume, shape: Sequence[int], affine: np.ndarray, order: int) -
         output_shape=tuple(shape),
         output=np.float32 if order else oriented.array.dtype,
         order=order,
-        mode="constant",
-        cval=AIR if order else 0,
+        mode="nearest",
     )
-    return Volume(_rounded(array) if order else array, np.asarray(affine))
+    array = _rounded(array) if order else array
+    _clear_outside(array, matrix, offset, oriented.array.shape, AIR if order else 0)
+    return Volume(array, np.asarray(affine))
+
+
+def _clear_outside(
+    array: np.ndarray, matrix: np.ndarray, offset: np.ndarray, shape: Sequence[int], value: int
+) -> None:
+    """Set `value` where matrix · voxel + offset lies outside of the voxels of `shape`, in place."""
+    rows, columns = np.ogrid[: array.shape[1], : array.shape[2]]
+    # One plane at a time, since places in float64 take more memory than the volume.
+    for number, plane in enumerate(array):
+        for (x, y, z), start, size in zip(matrix, offset, shape, strict=True):
+            place = x * number + y * rows + z * columns + start
+            # The 1e-4 voxels are float noise, as in `grid`.
+            plane[np.abs(place - (size - 1) / 2) > size / 2 + 1e-4] = value
 
 
 def _linear(array: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:

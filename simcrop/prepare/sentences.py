@@ -5,24 +5,30 @@ from pathlib import Path
 
 from simcrop.errors import InputError
 
-# Full stops after these never end a sentence …
-_TITLES = {"dr", "prof", "assist", "assoc", "mr", "mrs", "ms", "st", "vs", "approx", "cf", "fig"}
-_TITLES |= {"i.e", "e.g", "lab"}
-# … and after these only before a capital.
+# Full stops after these never end a sentence, nor does one after the initial of a person …
+_PERSONS = {"dr", "prof", "assist", "assoc", "mr", "mrs", "ms"}
+_TITLES = _PERSONS | {"st", "vs", "approx", "cf", "fig", "i.e", "e.g", "lab"}
+# … after these, and after letters such as "i.v.", only before a capital …
 _SHORTENED = {"no", "nr", "ca", "ant", "post", "inf", "sup", "lat", "med", "max", "min"}
 _SHORTENED |= {"etc", "seg", "vol", "incl", "resp", "op", "postop", "preop", "bil", "rt", "lt"}
+_SHORTENED |= {"ser", "im", "img", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept"}
+_SHORTENED |= {"oct", "nov", "dec"}
+_LETTERS = re.compile(r"(?:[a-z]\.)+[a-z]")
+# … and after these not before a small letter.
+_UNIT = re.compile(r"[\d.,x]*(?:mm|cm|ml|cc|hu)")
 
 _CUT = re.compile(
     r"""
     (?P<stop>[.!?…]+) [)\]”’»]*                     # punctuation that may end a sentence,
         (?:\s+[.,;)\]]+ (?=\s))*                    # with what strays behind it;
-        (?=\s | ["“•·] | (?<=[a-z?][a-z)][.?!])[A-Z])  # the blank may be missing
+        (?=\s | ["“•·]                              # the blank may be missing
+            | (?<=[a-z?][a-z)][.?!]) (?:\d{1,2}[.)])?[A-Z])
     | (?=•) | (?<![^\s.]) (?=·)                     # a bullet
     # CT-RATE parts impressions by a quote: a lone one, one before a capital, or a curly pair.
     | (?<!\S) (?="\s) | (?<=\S) (?="\s+[A-Z]) | (?<=\S) (?P<small>(?="\s+[a-z]))
     | (?<=\s) (?="[A-Z]) (?!"[^"]*"\s[a-z])
     | (?<=”) (?=\s+[A-Z])
-    | \n [^\S\n]* (?=\n | [-–*]\s | \d{1,2}[.)]\s)  # an empty line, an item of a list
+    | \n [^\S\n]* (?=\n | [-–*]\s | \d{1,2}[.)][\sA-Z])  # an empty line, an item of a list
     """,
     re.VERBOSE,
 )
@@ -104,12 +110,17 @@ def _ends(sentence: str, stop: re.Match[str], rest: str) -> bool:
         if "(" in inner and re.match(r"[^().]*\)", rest):
             return False
         return not continues or rest.startswith("clinic")
-    word = sentence.split()[-1].lstrip("([\"“'").lower()
+    *before, word = sentence.split()
+    word = word.lstrip("([\"“'").lower()
     if word in _TITLES or word.split(".")[-1] in _TITLES or _ENUMERATOR.fullmatch(sentence.strip()):
         return False
     if ".," in word:  # ordinal numbers: "1.,2.,3. ribs"
         return False
-    if word in _SHORTENED or len(word) == 1:
+    if len(word) == 1 and before and before[-1].lower().rstrip(".") in _PERSONS:
+        return False
+    if _UNIT.fullmatch(word):
+        return not continues
+    if word in _SHORTENED or len(word) == 1 or _LETTERS.fullmatch(word):
         return not (continues or follower.isdigit())
     if word[-1:].isdigit() and stop.group() == ".":
         return not (continues or (follower.isdigit() and re.fullmatch(r"\d{1,3}", word)))

@@ -15,6 +15,7 @@ from simcrop.errors import InputError
 from simcrop.formats import cases
 
 SEED = 3
+NO_CHEST = "dataset/metadata/no_chest_train.txt"
 METADATA = "dataset/metadata/train_metadata.csv"
 REPORTS = "dataset/radiology_text_reports/validation_reports.csv"
 MARKS = "dataset/multi_abnormality_labels/train_predicted_labels.csv"
@@ -139,10 +140,21 @@ def test_the_fixed_folder_comes_first_and_is_taken_to_be_hu(copy, table):
     assert (row["slope"], row["intercept"]) == ("", "")
 
 
-def test_scans_listed_as_no_chest_are_left_out(copy, table):
-    (copy / "dataset/metadata/no_chest_train.txt").write_text("train_1_a_1.nii.gz\n")
+@pytest.mark.parametrize(
+    "line", ["train/train_1/train_1_a/train_1_a_1.nii.gz", "train_1_a_1.nii.gz", "train_1_a_1"]
+)
+def test_scans_listed_as_no_chest_are_left_out(copy, table, line):
+    (copy / NO_CHEST).write_text(f"{line}\ntrain/train_99/train_99_a/train_99_a_1.nii.gz\n")
     left = set(table.index) - set(ct_rate.index(copy, "mine")["case"])
     assert left == {"train_1_a_1"}
+
+
+def test_a_list_of_head_scans_that_has_none_of_the_volumes_is_named(copy, table):
+    (copy / NO_CHEST).write_text("valid/valid_1/valid_1_a/valid_1_a_1.nii.gz\n")
+    with pytest.raises(InputError, match=rf"{NO_CHEST}: none of its 1 scans.*valid_1_a_1"):
+        ct_rate.index(copy, "mine")
+    (copy / NO_CHEST).write_text("")
+    assert ct_rate.index(copy, "mine")["case"].tolist() == table.index.tolist()
 
 
 def test_a_volume_without_labels_or_report_has_them_unknown(copy):

@@ -15,6 +15,7 @@ from simcrop.cohorts import btcv, cc_ccii, luna16, radchestct
 from simcrop.cohorts.synthetic import case, space
 from simcrop.errors import InputError
 from simcrop.formats import cases
+from simcrop.prepare import readers
 
 SEED = 3
 SETTINGS = sections.Synthetic(cases=24)
@@ -165,6 +166,22 @@ def test_cc_ccii_without_stated_spacing_covers_the_assumed_field(copy):
     columns, rows = Image.open(files[0]).size
     field = np.array(row["spacing"].split(), float) * (len(files), rows, columns)
     assert field == pytest.approx((300, 340, 340), rel=1e-3)
+
+
+def test_cc_ccii_counts_the_slices_that_are_read(copy):
+    raw = copy("cc-ccii")
+    (raw / "synthetic/spacing.csv").unlink()
+    row = cc_ccii.index(raw, "mine").iloc[0]
+    folder = raw / row["path"]
+    files = sorted(folder.glob("*.png"))
+    for number, file in enumerate(files):
+        if number % 3:
+            with Image.open(file) as picture:
+                picture.save(file.with_suffix((".jpg", ".JPEG")[number % 3 - 1]))
+            file.unlink()
+        (folder / f"._{file.name}").write_bytes(b"no picture")
+    assert cc_ccii.index(raw, "mine").iloc[0]["spacing"] == row["spacing"]
+    assert readers.read(folder, row).array.shape[0] == len(files)
 
 
 def test_cc_ccii_names_a_missing_class_and_a_doubled_scan(copy):

@@ -99,9 +99,45 @@ def test_a_ramp_in_millimetres_is_kept_at_any_tilt():
         np.moveaxis(np.indices(result.array.shape), 0, -1) @ result.affine[:3, :3].T
         + result.affine[:3, 3]
     ) @ [1, 2, -3]
-    inside = result.array != AIR
-    assert 0.55 < inside.mean() < 1, "a turned box leaves corners of its bounding box to the air"
+    box = result.array != AIR
+    assert 0.55 < box.mean() < 1, "a turned box leaves corners of its bounding box to the air"
+    within = np.abs(source_voxels(volume, result) - [14.5, 14.5, 9.5]) - [14.5, 14.5, 9.5]
+    assert np.array_equal(box, (within <= 0.5).all(axis=-1)), "half a voxel beyond the centres"
+    inside = (within <= 0).all(axis=-1)
     assert np.abs(result.array - expected)[inside].max() <= 0.51
+
+
+def source_voxels(volume: Volume, result: Volume) -> np.ndarray:
+    """(X, Y, Z, 3): where each voxel of `result` lies in voxel indices of `volume`."""
+    transform = np.linalg.inv(volume.affine) @ result.affine
+    return (
+        np.moveaxis(np.indices(result.array.shape), 0, -1) @ transform[:3, :3].T + transform[:3, 3]
+    )
+
+
+def tilted(volume: Volume, degrees: float) -> Volume:
+    """The same voxels, the patient turned about x."""
+    angle = np.radians(degrees)
+    turn = np.eye(4)
+    turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    return Volume(volume.array, turn @ volume.affine)
+
+
+@pytest.mark.parametrize("spacing", [(2.0, 3.0, 5.0), (1.0, 1.0, 2.0)])
+@pytest.mark.parametrize(("order", "value"), [(1, 50), (0, 7)])
+def test_a_slight_tilt_takes_no_voxel_off_the_faces(spacing, order, value):
+    full = np.full((40, 40, 30), value, np.int16)
+    result = resample(tilted(Volume(full, ras().affine), 0.05), spacing, order)
+    assert np.array_equal(np.unique(result.array), [value])
+
+
+def test_a_real_ct_turned_by_a_hundredth_of_a_degree_stays_the_same(real_data):
+    scan = read(real_data / "chest-ct/cxr.nii.gz", dict.fromkeys(HINTS, ""))
+    scan = Volume(scan.array[::4, ::4, ::2], scan.affine @ np.diag([4, 4, 2, 1]))
+    expected, result = (resample(tilted(scan, angle), (6, 6, 3)) for angle in (0, 0.01))
+    assert result.array.shape == expected.array.shape
+    assert np.abs(result.array - expected.array.astype(int)).mean() < 2
+    assert np.abs(result.array - expected.array.astype(int))[..., [0, -1]].mean() < 2
 
 
 def test_hu_are_not_clipped():

@@ -50,6 +50,13 @@ def texts(report: str) -> list[str]:
         ["FINDINGS", "The lungs are clear."],
         ["arteries are normal.", "abdominal organs too."],
         ["A lesion is seen … posteriorly.", "It is new!", "End."],
+        ["Sections were taken after i.v. contrast administration.", "No effusion."],
+        ["A 65 y.o. male was seen at 10 a.m. on Monday.", "It was 10 a.m.", "He was stable."],
+        ["Compared with the CT of Jan. 5, 2021.", "Known since Sept. 2020.", "End."],
+        ["It was first seen in Dec.", "It is stable."],
+        ["It measures 3 cm. in diameter and 2mm. in depth.", "It measured 2 cm.", "3 are new."],
+        ["A nodule (ser. 3 im. 45) is new.", "End."],
+        ["It was seen by Dr. A. Smith.", "Hepatitis C.", "Liver is enlarged."],
     ],
 )
 def test_it_finds_the_sentences(sentences):
@@ -65,6 +72,11 @@ def test_items_of_a_list_part_at_line_ends_and_wrapped_lines_do_not():
         "- left",
         "- right",
         "1. both",
+    ]
+    assert texts("Impression:\n1.Normal\n2)Hernia\n3.5 mm nodule") == [
+        "Impression:",
+        "1.Normal",
+        "2)Hernia\n3.5 mm nodule",
     ]
     assert texts("A nodule in\nthe right lung.\r\n\r\nEffusion") == [
         "A nodule in\nthe right lung.",
@@ -95,6 +107,15 @@ def test_sentences_without_a_blank_between_them_part_before_a_capital():
         "It is 3.3 cm.",
         "No effusion (fluid?).",
         "Prof.Smith saw T12.Th12.vertebra too.",
+    ]
+
+
+def test_numbered_sentences_without_a_blank_between_them_part_before_the_number():
+    assert texts("1.Emphysema.2.Nodule.3)Effusion of 2.5 cm.4.End, ser.3.Im.") == [
+        "1.Emphysema.",
+        "2.Nodule.",
+        "3)Effusion of 2.5 cm.",
+        "4.End, ser.3.Im.",
     ]
 
 

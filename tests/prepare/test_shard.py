@@ -33,18 +33,23 @@ class Place:
     def __init__(self, folder: Path, host: LocalHost) -> None:
         self.host, self.folder, self.out = host, folder, folder / "out"
         self.files = {f"c{i}.nii.gz": scan(i) for i in range(4)}
-        host.hub("ibrahimhamamci/CT-RATE", self.files)
-        listed = remote.listing(remote.Host("hub", ("ibrahimhamamci/CT-RATE",)), endpoint=host.url)
-        self.urls = {file.name: file.url.removeprefix(host.url) for file in listed.files}
-        rows = [
-            (f.name, f.bytes, f.checksum, "remote", f.url, listed.revision, "")
-            for f in listed.files
-        ]
-        record.write(pd.DataFrame(rows, columns=record.COLUMNS), folder / "record.csv")
+        self.serve()
         table = pd.DataFrame({"case": [f"c{i}" for i in range(4)]})
         table = table.reindex(columns=[*cases.TEXT, *cases.HINTS], fill_value="")
         table["patient"], table["path"] = table["case"], table["case"] + ".nii.gz"
         cases.write(table, folder / "cases.csv")
+
+    def serve(self) -> None:
+        """Put `files` at the host, and what it lists of them into the record."""
+        self.host.hub("ibrahimhamamci/CT-RATE", self.files)
+        hub = remote.Host("hub", ("ibrahimhamamci/CT-RATE",))
+        listed = remote.listing(hub, endpoint=self.host.url)
+        self.urls = {file.name: file.url.removeprefix(self.host.url) for file in listed.files}
+        rows = [
+            (f.name, f.bytes, f.checksum, "remote", f.url, listed.revision, "")
+            for f in listed.files
+        ]
+        record.write(pd.DataFrame(rows, columns=record.COLUMNS), self.folder / "record.csv")
 
     def stated(self, **settings: object) -> runs.Volumes:
         settings = {"spacing": (20, 20, 30), **settings}
@@ -164,6 +169,35 @@ def test_other_settings_take_nothing_up(place):
     place.run(spacing=(40, 40, 60))
     assert VolumeStore(place.out / "volumes.zip").shape("c0") == (4, 4, 3)
     assert not list(place.out.glob("unfinished-*"))
+
+
+def test_a_file_that_has_changed_is_taken_up_anew(place):
+    place.host.faults[place.urls["c3.nii.gz"]] = Fault(status=403)
+    with pytest.raises(remote.Refused):
+        place.run()
+    place.host.faults.clear()
+    place.files["c0.nii.gz"] = scan(9)
+    place.serve()
+    place.run()
+    assert np.array_equal(VolumeStore(place.out / "volumes.zip").read("c0"), upright(9))
+
+
+def test_a_case_whose_row_has_changed_is_taken_up_anew(place):
+    place.host.faults[place.urls["c3.nii.gz"]] = Fault(status=403)
+    with pytest.raises(remote.Refused):
+        place.run()
+    place.host.faults.clear()
+    table = cases.read(place.folder / "cases.csv")
+    table["path"] = [f"c{i}.nii.gz" for i in (1, 0, 2, 3)]
+    cases.write(table, place.folder / "cases.csv")
+    place.run()
+    assert np.array_equal(VolumeStore(place.out / "volumes.zip").read("c0"), upright(1))
+
+
+def upright(seed: int) -> np.ndarray:
+    """The voxels of `scan` in RAS."""
+    image = nibabel.Nifti1Image.from_bytes(gzip.decompress(scan(seed)))
+    return nibabel.as_closest_canonical(image).get_fdata()
 
 
 def test_what_the_host_lists_and_does_not_have_is_set_aside(place):
