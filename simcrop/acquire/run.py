@@ -29,7 +29,8 @@ def acquire(run: runs.Acquire, out: Path) -> None:
     Writes record.csv last; see `formats.record`. Files of more than 64 MiB that were found in a
     folder are recorded without a checksum: reading 12 TB for that would take a day. What is fetched
     is checked against the host's checksums, and stays when the run is stopped: the next one goes
-    on. Volumes that need not be kept are left at the host, and recorded as remote.
+    on. Archives are removed when they are unpacked, but for those that lay there before. Volumes
+    that need not be kept are left at the host, and recorded as remote.
 
     Raises:
         InputError: the dataset is unknown or cannot be made or fetched, the folder is missing or
@@ -69,6 +70,9 @@ def _made(run: runs.Acquire, raw: Path, out: Path) -> list[dict[str, Any]]:
         raise InputError(
             f"acquire.{run.dataset}: cannot be synthetic; set source: folder, and folder"
         )
+    raw = out / "raw"  # whatever the settings say: what lies there is removed
+    if raw.is_symlink():
+        raise InputError(f"{raw}: is a link; remove it, since synthetic files are not put there")
     shutil.rmtree(raw, ignore_errors=True)
     dataset.make(raw, run.source.synthetic, run.seed)
     return _recorded(run, raw, hashed=None)
@@ -141,20 +145,24 @@ def _fetch_all(
     def fetch(file: remote.File) -> None:
         target = raw / file.name
         file = journal.pinned(file)
+        ours = journal.packed(file)
         try:
             if digest := _found_digest(file, target):
                 advanced(target.stat().st_size)
             else:
                 digest = remote.download(host, file, target, advanced)
+                ours = True
         except remote.Unusable:
             journal.add(file, revision, file.checksum, "unusable", [])
             return
-        if remote.is_archive(file.name):
-            members = remote.unpack(target, raw)
-            journal.add(file, revision, digest, "here", members)
-            target.unlink()
-        else:
+        if not remote.is_archive(file.name):
             journal.add(file, revision, digest, "here", [file.name])
+            return
+        if ours:
+            journal.add(file, revision, digest, "packed", [file.name])
+        journal.add(file, revision, digest, "here", remote.unpack(target, raw))
+        if ours:
+            target.unlink()
 
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
         jobs = [pool.submit(fetch, file) for file in missing]
@@ -197,6 +205,10 @@ class Journal:
             and (file.checksum or file.url) == entry["checksum" if file.checksum else "url"]
             and all(_size(self._raw / name) == size for name, size in entry["members"])
         )
+
+    def packed(self, file: remote.File) -> bool:
+        """Whether `file` is an archive that a stopped run has fetched, and that may be removed."""
+        return self._entries.get(file.name, {}).get("state") == "packed"
 
     def pinned(self, file: remote.File) -> remote.File:
         """`file` with the checksum of its first fetch from this address, if its host gives none."""

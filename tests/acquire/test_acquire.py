@@ -58,6 +58,20 @@ def test_what_a_killed_run_left_behind_is_cleared(tmp_path):
     assert records[0] == records[1]
 
 
+def test_synthetic_files_never_take_the_place_of_others(tmp_path):
+    mine = tmp_path / "mine/real.mhd"
+    mine.parent.mkdir()
+    mine.write_bytes(b"precious")
+    asked = small("btcv").source.model_copy(update={"folder": str(mine.parent)})
+    acquire(runs.Acquire.model_construct(dataset="btcv", seed=0, source=asked), tmp_path / "out")
+    assert (tmp_path / "out/raw/imagesTr").is_dir()
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked/raw").symlink_to(mine.parent)
+    with pytest.raises(InputError, match=r"linked/raw: is a link; remove it"):
+        acquire(small("btcv"), tmp_path / "linked")
+    assert [path.name for path in mine.parent.iterdir()] == ["real.mhd"]
+
+
 def test_an_earlier_record_does_not_outlive_a_run_that_fails(tmp_path):
     acquire(small("btcv"), tmp_path)
     with pytest.raises(InputError):

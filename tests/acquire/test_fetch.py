@@ -139,6 +139,21 @@ def test_archives_are_unpacked_and_dropped(host, tmp_path, capsys):
     assert host.served == served
 
 
+def test_an_archive_of_the_user_is_unpacked_and_stays(host, tmp_path):
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("subset0/1.mhd", "x")
+    host.zenodo("3723295", {"subset0.zip": content.getvalue()})
+    host.zenodo("4121926", {})
+    (tmp_path / "luna").mkdir()
+    (tmp_path / "luna/subset0.zip").write_bytes(content.getvalue())
+    for _ in range(2):
+        acquire(run(host, "luna16", folder=str(tmp_path / "luna")), tmp_path)
+        assert record.read(tmp_path / "record.csv")["file"].tolist() == ["subset0/1.mhd"]
+        assert (tmp_path / "luna/subset0.zip").read_bytes() == content.getvalue()
+    assert host.served == {}
+
+
 @pytest.fixture
 def kaggle(host, monkeypatch):
     """CC-CCII at Kaggle, which gives neither size nor checksum, and the run that fetches it."""
