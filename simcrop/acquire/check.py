@@ -32,7 +32,7 @@ def _host(run: runs.Acquire, folder: Path) -> Iterator[str]:
     yield f"{host.kind}: {', '.join(host.names)}"
     if host.access:
         yield f"{host.access}; {host.token} {'' if host.has_token else 'NOT '}set"
-    listed = remote.listing(host, run.source.revision, run.source.endpoint)
+    listed = remote.listing(host, run.source.revision)
     journal = Journal(folder)
     here, missing, left = sorted_out(run, host, listed.files, journal)
     yield f"revision: {listed.revision}"

@@ -103,7 +103,7 @@ def _fetched(run: runs.Acquire, raw: Path, out: Path) -> list[dict[str, Any]]:
     host = host_of(run)
     journal = Journal(raw)
     remote.clear(raw)
-    listed = remote.listing(host, run.source.revision, run.source.endpoint)
+    listed = remote.listing(host, run.source.revision)
     here, missing, left = sorted_out(run, host, listed.files, journal)
     _check_room(run, raw, missing)
     there, total = (sum(max(f.bytes, 0) for f in some) for some in (here, here + missing))
@@ -247,11 +247,11 @@ class Journal:
 
 
 def host_of(run: runs.Acquire) -> remote.Host:
-    """Where the dataset of `run` is kept."""
+    """Where the dataset of `run` is kept, or the mirror that its settings name."""
     dataset = cohorts.get(run.source.layout or run.dataset)
     if not hasattr(dataset, "HOST"):
         raise InputError(f"acquire.{run.dataset}: has no host; set source: folder, and folder")
-    return dataset.HOST
+    return dataclasses.replace(dataset.HOST, endpoint=run.source.endpoint or "")
 
 
 def _check_room(run: runs.Acquire, raw: Path, missing: list[remote.File]) -> None:

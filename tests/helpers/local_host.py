@@ -30,13 +30,17 @@ class Fault:
 
 @dataclass
 class LocalHost:
-    """See the module; `served` counts the bytes of files sent, `asked` lists path and range."""
+    """See the module; `served` counts the bytes of files sent, `asked` lists path and range.
+
+    logins: the headers Authorization, in order
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     answers: dict[str, object] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    logins: list[str | None] = field(default_factory=list)
     served: dict[str, int] = field(default_factory=dict)
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
     ranges: bool = True
@@ -141,6 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         local = self.local
         local.asked.append((path, self.headers.get("Range", "")))
+        local.logins.append(self.headers.get("Authorization"))
         for start, token in local.tokens.items():
             if path.startswith(start) and self.headers.get("Authorization") != token:
                 return self._end(401, b"{}", {"X-Error-Code": "GatedRepo"})

@@ -34,7 +34,7 @@ class Place:
         self.host, self.folder, self.out = host, folder, folder / "out"
         self.files = {f"c{i}.nii.gz": scan(i) for i in range(4)}
         host.hub("ibrahimhamamci/CT-RATE", self.files)
-        listed = remote.listing(remote.Host("hub", ("ibrahimhamamci/CT-RATE",)), endpoint=host.url)
+        listed = remote.listing(remote.Host("hub", ("ibrahimhamamci/CT-RATE",), endpoint=host.url))
         self.urls = {file.name: file.url.removeprefix(host.url) for file in listed.files}
         rows = [
             (f.name, f.bytes, f.checksum, "remote", f.url, listed.revision, "")
