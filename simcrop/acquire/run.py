@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -142,15 +142,23 @@ def _fetch_all(
     journal: "Journal",
     advanced: Callable[[int], None],
 ) -> None:
+    """Fetch and unpack what is missing; the first error, and Ctrl-C, end all transfers at once."""
+    stopped = threading.Event()
+
+    def came(count: int) -> None:
+        if stopped.is_set():
+            raise CancelledError
+        advanced(count)
+
     def fetch(file: remote.File) -> None:
         target = raw / file.name
         file = journal.pinned(file)
         ours = journal.packed(file)
         try:
             if digest := _found_digest(file, target):
-                advanced(target.stat().st_size)
+                came(target.stat().st_size)
             else:
-                digest = remote.download(host, file, target, advanced)
+                digest = remote.download(host, file, target, came)
                 ours = True
         except remote.Unusable:
             journal.add(file, revision, file.checksum, "unusable", [])
@@ -170,6 +178,7 @@ def _fetch_all(
             for job in as_completed(jobs):
                 job.result()
         except BaseException:
+            stopped.set()
             pool.shutdown(cancel_futures=True)
             raise
 

@@ -154,6 +154,22 @@ def test_an_archive_of_the_user_is_unpacked_and_stays(host, tmp_path):
     assert host.served == {}
 
 
+def test_an_error_ends_the_other_downloads_and_what_came_stays(host, tmp_path):
+    slow = {f"{name}.csv": name.encode() * 1_000_000 for name in "abc"}
+    host.zenodo("3723295", {**slow, "d.csv": b"1"})
+    host.zenodo("4121926", {})
+    host.pause = 0.05  # after 16 kB: three seconds a file
+    refused = "/api/records/3723295/files/d.csv/content"
+    host.faults[refused] = Fault(status=403)
+    with pytest.raises(remote.Refused):
+        acquire(run(host, "luna16"), tmp_path)
+    assert not any((tmp_path / "raw" / name).exists() for name in slow)
+    del host.faults[refused]
+    host.pause = 0
+    acquire(run(host, "luna16"), tmp_path)
+    assert {name: (tmp_path / "raw" / name).read_bytes() for name in slow} == slow
+
+
 @pytest.fixture
 def kaggle(host, monkeypatch):
     """CC-CCII at Kaggle, which gives neither size nor checksum, and the run that fetches it."""
