@@ -7,6 +7,7 @@ from pathlib import Path
 from simcrop import remote, runs
 from simcrop.acquire.run import Journal, host_of, sorted_out
 from simcrop.errors import InputError
+from simcrop.files import below
 from simcrop.settings import Config
 
 
@@ -22,7 +23,7 @@ def check(config: Config) -> Iterator[str]:
             except InputError as error:
                 yield f"  {error}"
         elif source.source == "folder":
-            found = [path for path in folder.rglob("*") if path.is_file()]
+            found = [path for path in below(folder) if path.is_file()]
             size = sum(path.stat().st_size for path in found)
             yield f"  here: {len(found)} files, {_size(size)}"
 

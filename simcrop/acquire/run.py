@@ -87,7 +87,7 @@ def _found(run: runs.Acquire, raw: Path, out: Path) -> list[dict[str, Any]]:
 
 def _recorded(run: runs.Acquire, raw: Path, hashed: int | None) -> list[dict[str, Any]]:
     """Rows of all files below `raw`, with the checksum of those of up to `hashed` bytes."""
-    found = sorted(path for path in raw.rglob("*") if path.is_file())
+    found = [path for path in files.below(raw) if path.is_file()]
     if not found:
         raise InputError(f"acquire.{run.dataset}.folder: {raw} holds no file; mend it")
     rows = []

@@ -96,6 +96,16 @@ def test_a_folder_is_recorded_and_left_as_it_is(tmp_path):
     assert [path.name for path in out.iterdir()] == ["record.csv"]
 
 
+def test_what_a_folder_links_to_is_recorded(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk/a.txt").write_bytes(b"1")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/subset0").symlink_to(tmp_path / "disk")
+    (tmp_path / "mine/gone").symlink_to(tmp_path / "nowhere")
+    acquire(run("luna16", source="folder", folder=str(tmp_path / "mine")), tmp_path / "out")
+    assert record(tmp_path / "out")["file"].tolist() == ["subset0/a.txt"]
+
+
 def test_a_missing_and_an_empty_folder_are_named_with_their_key(tmp_path):
     for folder in (tmp_path / "none", tmp_path):
         with pytest.raises(InputError, match=rf"acquire\.luna16\.folder.*{folder}"):
