@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from simcrop import remote, runs
-from simcrop.acquire.run import Journal, host_of, sorted_out
+from simcrop.acquire.run import Journal, host_of, needed, sorted_out
 from simcrop.errors import InputError
 from simcrop.files import below
 from simcrop.settings import Config
@@ -47,6 +47,7 @@ def _host(run: runs.Acquire, folder: Path) -> Iterator[str]:
         more = f", and {unknown} of unknown size" if unknown else ""
         yield f"{state}: {len(files)} files, {_size(size)}{more}"
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    yield f"needed on disk, archives unpacked: {_size(max(needed(folder, missing), 0))}"
     yield f"free on disk: {_size(shutil.disk_usage(nearest).free)}"
 
 

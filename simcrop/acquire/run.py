@@ -21,6 +21,8 @@ from simcrop.progress import byte_progress, progress
 
 _HASHED = 64 * 2**20
 _CONNECTIONS = 4
+# What an archive unpacks to, in its own size: no host tells it, and CTs pack to half or more.
+_UNPACKED = 2
 
 
 def acquire(run: runs.Acquire, out: Path) -> None:
@@ -144,6 +146,7 @@ def _fetch_all(
 ) -> None:
     """Fetch and unpack what is missing; the first error, and Ctrl-C, end all transfers at once."""
     stopped = threading.Event()
+    unpacking = threading.Lock()
 
     def came(count: int) -> None:
         if stopped.is_set():
@@ -168,7 +171,10 @@ def _fetch_all(
             return
         if ours:
             journal.add(file, revision, digest, "packed", [file.name])
-        journal.add(file, revision, digest, "here", remote.unpack(target, raw))
+        with unpacking:  # one at a time, since each looks whether the room that is left will do
+            came(0)
+            members = remote.unpack(target, raw)
+        journal.add(file, revision, digest, "here", members)
         if ours:
             target.unlink()
 
@@ -263,15 +269,24 @@ def host_of(run: runs.Acquire) -> remote.Host:
     return dataclasses.replace(dataset.HOST, endpoint=run.source.endpoint or "")
 
 
+def needed(raw: Path, missing: list[remote.File]) -> int:
+    """Bytes that fetching and unpacking takes on disk, but for what lies in `raw` already.
+
+    Archives are removed when they are unpacked, so that few of them lie there at once.
+    """
+    sizes = sum(max(f.bytes, 0) for f in missing if not remote.is_archive(f.name))
+    packed = sorted(max(f.bytes, 0) for f in missing if remote.is_archive(f.name))
+    here = sum(_size(raw / f"{f.name}{end}") for f in missing for end in ("", ".part"))
+    return sizes + _UNPACKED * sum(packed) + sum(packed[-_CONNECTIONS:]) - here
+
+
 def _check_room(run: runs.Acquire, raw: Path, missing: list[remote.File]) -> None:
     raw.mkdir(parents=True, exist_ok=True)
-    parts = sum(_size(raw / f"{file.name}.part") for file in missing)
-    needed = sum(max(file.bytes, 0) for file in missing) - parts
-    free = shutil.disk_usage(raw).free
-    if needed > free:
+    size, free = needed(raw, missing), shutil.disk_usage(raw).free
+    if size > free:
         raise InputError(
-            f"acquire.{run.dataset}: {needed / 1e9:.1f} GB are to be fetched, and {raw} has "
-            f"{free / 1e9:.1f} GB left; make room, name another folder, or set keep: false"
+            f"acquire.{run.dataset}: {size / 1e9:.1f} GB are to be fetched and unpacked, and {raw} "
+            f"has {free / 1e9:.1f} GB left; make room, name another folder, or set keep: false"
         )
 
 
