@@ -46,6 +46,14 @@ def test_what_is_there_is_not_fetched_again(host, tmp_path):
     assert (tmp_path / "raw" / VOLUME).read_bytes() == FILES[VOLUME]
 
 
+def test_a_file_that_was_cut_short_since_is_fetched_again(host, tmp_path):
+    host.hub("ibrahimhamamci/CT-RATE", FILES)
+    acquire(run(host), tmp_path)
+    (tmp_path / "raw" / VOLUME).write_bytes(FILES[VOLUME][:-1])
+    acquire(run(host), tmp_path)
+    assert (tmp_path / "raw" / VOLUME).read_bytes() == FILES[VOLUME]
+
+
 def test_files_that_were_copied_there_are_checked_and_not_fetched(host, tmp_path):
     host.hub("ibrahimhamamci/CT-RATE", FILES, lfs=0)
     for name in FILES:
@@ -165,13 +173,17 @@ def test_the_revision_that_came_is_told(host, tmp_path, capsys):
     assert f"  revision: {COMMIT}\n" in capsys.readouterr().out
 
 
-def test_a_listed_file_that_is_not_there_is_told_and_the_rest_comes(host, tmp_path, capsys):
+def test_a_listed_file_that_is_not_there_is_told_and_asked_for_next_time(host, tmp_path, capsys):
     host.hub("ibrahimhamamci/CT-RATE", FILES)
     host.faults[f"/datasets/ibrahimhamamci/CT-RATE/resolve/{COMMIT}/{VOLUME}"] = Fault(status=404)
     acquire(run(host), tmp_path)
     table = record.read(tmp_path / "record.csv").set_index("file")
     assert table.loc[VOLUME, "state"] == "unusable"
     assert "unusable: 1 files" in capsys.readouterr().out
+    host.faults.clear()
+    acquire(run(host), tmp_path)
+    assert set(record.read(tmp_path / "record.csv")["state"]) == {"here"}
+    assert (tmp_path / "raw" / VOLUME).read_bytes() == FILES[VOLUME]
 
 
 def test_a_dataset_without_a_host_says_what_to_do(host, tmp_path):

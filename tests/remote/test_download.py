@@ -88,6 +88,21 @@ def test_what_lies_there_and_is_longer_than_the_file_is_fetched_anew(host, file,
     (tmp_path / "a.bin.part").write_bytes(CONTENT + b"more")
     download(ZENODO, file, tmp_path / "a.bin")
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
+    assert host.asked[1:] == [(PATH, "")]  # and not for what comes after its end
+
+
+def test_a_part_that_begins_elsewhere_is_not_added(host, file, tmp_path):
+    (tmp_path / "a.bin.part").write_bytes(CONTENT[:100_000])
+    host.faults[PATH] = Fault(shift=1000, times=1)
+    unchecked = replace(file, checksum="")  # as Kaggle's: nothing else would tell
+    download(ZENODO, unchecked, tmp_path / "a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
+
+
+def test_a_host_that_compresses_on_the_way_is_asked_not_to(host, file, tmp_path):
+    host.zips = True
+    download(ZENODO, file, tmp_path / "a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
 
 
 def test_a_spoilt_part_is_noticed_by_the_checksum_and_fetched_anew(host, file, tmp_path):
