@@ -21,6 +21,7 @@ from simcrop.progress import byte_progress, progress
 
 _HASHED = 64 * 2**20
 _CONNECTIONS = 4
+_JOURNAL = ".fetched.jsonl"
 # What an archive unpacks to, in its own size: no host tells it, and CTs pack to half or more.
 _UNPACKED = 2
 
@@ -73,8 +74,11 @@ def _made(run: runs.Acquire, raw: Path, out: Path) -> list[dict[str, Any]]:
             f"acquire.{run.dataset}: cannot be synthetic; set source: folder, and folder"
         )
     raw = out / "raw"  # whatever the settings say: what lies there is removed
-    if raw.is_symlink():
-        raise InputError(f"{raw}: is a link; remove it, since synthetic files are not put there")
+    if raw.is_symlink() or (raw / _JOURNAL).exists():
+        raise InputError(
+            f"{raw}: is a link or holds what was fetched from a host, and synthetic files take the "
+            "place of all that is there; move it away, or remove it"
+        )
     shutil.rmtree(raw, ignore_errors=True)
     dataset.make(raw, run.source.synthetic, run.seed)
     return _recorded(run, raw, hashed=None)
@@ -197,7 +201,7 @@ class Journal:
     """
 
     def __init__(self, raw: Path) -> None:
-        self._path, self._raw = raw / ".fetched.jsonl", raw
+        self._path, self._raw = raw / _JOURNAL, raw
         path = self._path
         self._entries: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()

@@ -46,6 +46,14 @@ def test_what_is_there_is_not_fetched_again(host, tmp_path):
     assert (tmp_path / "raw" / VOLUME).read_bytes() == FILES[VOLUME]
 
 
+def test_synthetic_files_do_not_take_the_place_of_what_was_fetched(host, tmp_path):
+    host.hub("ibrahimhamamci/CT-RATE", FILES)
+    acquire(run(host), tmp_path)
+    with pytest.raises(InputError, match=r"raw: .*holds what was fetched from a host.*; move it"):
+        acquire(run(host, source="synthetic", endpoint=None), tmp_path)
+    assert (tmp_path / "raw" / VOLUME).read_bytes() == FILES[VOLUME]
+
+
 def test_a_file_that_was_cut_short_since_is_fetched_again(host, tmp_path):
     host.hub("ibrahimhamamci/CT-RATE", FILES)
     acquire(run(host), tmp_path)
