@@ -74,6 +74,7 @@ def volumes(config: Config) -> Builder:
             shard=int(wildcards.shard),
             shards=settings.shards,
             processes=settings.processes,
+            endpoint=config.acquire[config.dataset(wildcards.cohort)].endpoint,
         )
 
     return build

@@ -76,7 +76,7 @@ class Volumes(Run):
 
     stage: Literal["prepare"] = "prepare"
     step: Literal["volumes"] = "volumes"
-    CHANGES_NOTHING: ClassVar = {"processes": True}
+    CHANGES_NOTHING: ClassVar = {"processes": True, "endpoint": True}
     cohort: str
     dataset: str
     raw: str
@@ -84,6 +84,7 @@ class Volumes(Run):
     shard: int
     shards: int
     processes: int = 1
+    endpoint: str | None = Field(None, description="of the host from which raw files are fetched")
     record: str
     cases: str
 

@@ -59,9 +59,15 @@ class Dataset(Strict):
     synthetic: Synthetic = Synthetic()
 
     @model_validator(mode="after")
-    def _folder_given(self) -> "Dataset":
+    def _folder_fits(self) -> "Dataset":
         if self.source == "folder" and not self.folder:
             raise ValueError("source 'folder' needs 'folder', the path of the raw files")
+        # Most of all where a file over config.yaml names the folder of real files and no source.
+        if self.source == "synthetic" and self.folder:
+            raise ValueError(
+                f"source 'synthetic' makes its own files and takes none of folder '{self.folder}'; "
+                "to read that, set source: folder; else set folder: null"
+            )
         return self
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import zipfile
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -102,6 +103,9 @@ def test_a_dataset_from_its_host_is_the_one_in_a_folder(dataset, keep, tmp_path,
         monkeypatch.setenv(name, value)
     with LocalHost() as host:
         serve(host, dataset, raw)
+        # Where volumes are fetched that are not kept; a token goes to this address alone.
+        module = cohorts.get(dataset)
+        monkeypatch.setattr(module, "HOST", replace(module.HOST, endpoint=host.url))
         source = {"source": "host", "endpoint": host.url, "keep": keep}
         source = sections.Dataset(**source, folder=str(tmp_path / "fetched"))
         there = prepared(runs.Acquire(dataset=dataset, seed=0, source=source), tmp_path / "there")

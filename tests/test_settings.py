@@ -80,6 +80,7 @@ def test_every_fault_has_a_line(raw_config):
         ("methods.simcrop.extends", "nothing", "there is no method 'nothing'"),
         ("benchmark.btcv.crop", [48, 48, 30], "edge 30 along z is no multiple of the patch edge 4"),
         ("acquire.btcv.source", "folder", "source 'folder' needs 'folder'"),
+        ("acquire.btcv.folder", "/data/btcv", "to read that, set source: folder"),
         ("prepare.btcv.dataset", "bctv", "'bctv' is not among acquire"),
     ],
 )

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from simcrop import remote, runs
-from simcrop.acquire.run import Journal, host_of, sorted_out
+from simcrop.acquire.run import Journal, host_of, needed, sorted_out
 from simcrop.errors import InputError
+from simcrop.files import below
 from simcrop.settings import Config
 
 
@@ -22,7 +23,7 @@ def check(config: Config) -> Iterator[str]:
             except InputError as error:
                 yield f"  {error}"
         elif source.source == "folder":
-            found = [path for path in folder.rglob("*") if path.is_file()]
+            found = [path for path in below(folder) if path.is_file()]
             size = sum(path.stat().st_size for path in found)
             yield f"  here: {len(found)} files, {_size(size)}"
 
@@ -32,7 +33,7 @@ def _host(run: runs.Acquire, folder: Path) -> Iterator[str]:
     yield f"{host.kind}: {', '.join(host.names)}"
     if host.access:
         yield f"{host.access}; {host.token} {'' if host.has_token else 'NOT '}set"
-    listed = remote.listing(host, run.source.revision, run.source.endpoint)
+    listed = remote.listing(host, run.source.revision)
     journal = Journal(folder)
     here, missing, left = sorted_out(run, host, listed.files, journal)
     yield f"revision: {listed.revision}"
@@ -46,6 +47,7 @@ def _host(run: runs.Acquire, folder: Path) -> Iterator[str]:
         more = f", and {unknown} of unknown size" if unknown else ""
         yield f"{state}: {len(files)} files, {_size(size)}{more}"
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    yield f"needed on disk, archives unpacked: {_size(max(needed(folder, missing), 0))}"
     yield f"free on disk: {_size(shutil.disk_usage(nearest).free)}"
 
 

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from simcrop.progress import byte_progress, progress
 
 _HASHED = 64 * 2**20
 _CONNECTIONS = 4
+_JOURNAL = ".fetched.jsonl"
+# What an archive unpacks to, in its own size: no host tells it, and CTs pack to half or more.
+_UNPACKED = 2
 
 
 def acquire(run: runs.Acquire, out: Path) -> None:
@@ -29,7 +32,8 @@ def acquire(run: runs.Acquire, out: Path) -> None:
     Writes record.csv last; see `formats.record`. Files of more than 64 MiB that were found in a
     folder are recorded without a checksum: reading 12 TB for that would take a day. What is fetched
     is checked against the host's checksums, and stays when the run is stopped: the next one goes
-    on. Volumes that need not be kept are left at the host, and recorded as remote.
+    on. Archives are removed when they are unpacked, but for those that lay there before. Volumes
+    that need not be kept are left at the host, and recorded as remote.
 
     Raises:
         InputError: the dataset is unknown or cannot be made or fetched, the folder is missing or
@@ -69,6 +73,12 @@ def _made(run: runs.Acquire, raw: Path, out: Path) -> list[dict[str, Any]]:
         raise InputError(
             f"acquire.{run.dataset}: cannot be synthetic; set source: folder, and folder"
         )
+    raw = out / "raw"  # whatever the settings say: what lies there is removed
+    if raw.is_symlink() or (raw / _JOURNAL).exists():
+        raise InputError(
+            f"{raw}: is a link or holds what was fetched from a host, and synthetic files take the "
+            "place of all that is there; move it away, or remove it"
+        )
     shutil.rmtree(raw, ignore_errors=True)
     dataset.make(raw, run.source.synthetic, run.seed)
     return _recorded(run, raw, hashed=None)
@@ -83,7 +93,7 @@ def _found(run: runs.Acquire, raw: Path, out: Path) -> list[dict[str, Any]]:
 
 def _recorded(run: runs.Acquire, raw: Path, hashed: int | None) -> list[dict[str, Any]]:
     """Rows of all files below `raw`, with the checksum of those of up to `hashed` bytes."""
-    found = sorted(path for path in raw.rglob("*") if path.is_file())
+    found = [path for path in files.below(raw) if path.is_file()]
     if not found:
         raise InputError(f"acquire.{run.dataset}.folder: {raw} holds no file; mend it")
     rows = []
@@ -99,7 +109,7 @@ def _fetched(run: runs.Acquire, raw: Path, out: Path) -> list[dict[str, Any]]:
     host = host_of(run)
     journal = Journal(raw)
     remote.clear(raw)
-    listed = remote.listing(host, run.source.revision, run.source.endpoint)
+    listed = remote.listing(host, run.source.revision)
     here, missing, left = sorted_out(run, host, listed.files, journal)
     _check_room(run, raw, missing)
     there, total = (sum(max(f.bytes, 0) for f in some) for some in (here, here + missing))
@@ -138,23 +148,39 @@ def _fetch_all(
     journal: "Journal",
     advanced: Callable[[int], None],
 ) -> None:
+    """Fetch and unpack what is missing; the first error, and Ctrl-C, end all transfers at once."""
+    stopped = threading.Event()
+    unpacking = threading.Lock()
+
+    def came(count: int) -> None:
+        if stopped.is_set():
+            raise CancelledError
+        advanced(count)
+
     def fetch(file: remote.File) -> None:
         target = raw / file.name
         file = journal.pinned(file)
+        ours = journal.packed(file)
         try:
             if digest := _found_digest(file, target):
-                advanced(target.stat().st_size)
+                came(target.stat().st_size)
             else:
-                digest = remote.download(host, file, target, advanced)
+                digest = remote.download(host, file, target, came)
+                ours = True
         except remote.Unusable:
             journal.add(file, revision, file.checksum, "unusable", [])
             return
-        if remote.is_archive(file.name):
-            members = remote.unpack(target, raw)
-            journal.add(file, revision, digest, "here", members)
-            target.unlink()
-        else:
+        if not remote.is_archive(file.name):
             journal.add(file, revision, digest, "here", [file.name])
+            return
+        if ours:
+            journal.add(file, revision, digest, "packed", [file.name])
+        with unpacking:  # one at a time, since each looks whether the room that is left will do
+            came(0)
+            members = remote.unpack(target, raw)
+        journal.add(file, revision, digest, "here", members)
+        if ours:
+            target.unlink()
 
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
         jobs = [pool.submit(fetch, file) for file in missing]
@@ -162,6 +188,7 @@ def _fetch_all(
             for job in as_completed(jobs):
                 job.result()
         except BaseException:
+            stopped.set()
             pool.shutdown(cancel_futures=True)
             raise
 
@@ -174,7 +201,7 @@ class Journal:
     """
 
     def __init__(self, raw: Path) -> None:
-        self._path, self._raw = raw / ".fetched.jsonl", raw
+        self._path, self._raw = raw / _JOURNAL, raw
         path = self._path
         self._entries: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
@@ -197,6 +224,10 @@ class Journal:
             and (file.checksum or file.url) == entry["checksum" if file.checksum else "url"]
             and all(_size(self._raw / name) == size for name, size in entry["members"])
         )
+
+    def packed(self, file: remote.File) -> bool:
+        """Whether `file` is an archive that a stopped run has fetched, and that may be removed."""
+        return self._entries.get(file.name, {}).get("state") == "packed"
 
     def pinned(self, file: remote.File) -> remote.File:
         """`file` with the checksum of its first fetch from this address, if its host gives none."""
@@ -235,22 +266,31 @@ class Journal:
 
 
 def host_of(run: runs.Acquire) -> remote.Host:
-    """Where the dataset of `run` is kept."""
+    """Where the dataset of `run` is kept, or the mirror that its settings name."""
     dataset = cohorts.get(run.source.layout or run.dataset)
     if not hasattr(dataset, "HOST"):
         raise InputError(f"acquire.{run.dataset}: has no host; set source: folder, and folder")
-    return dataset.HOST
+    return dataclasses.replace(dataset.HOST, endpoint=run.source.endpoint or "")
+
+
+def needed(raw: Path, missing: list[remote.File]) -> int:
+    """Bytes that fetching and unpacking takes on disk, but for what lies in `raw` already.
+
+    Archives are removed when they are unpacked, so that few of them lie there at once.
+    """
+    sizes = sum(max(f.bytes, 0) for f in missing if not remote.is_archive(f.name))
+    packed = sorted(max(f.bytes, 0) for f in missing if remote.is_archive(f.name))
+    here = sum(_size(raw / f"{f.name}{end}") for f in missing for end in ("", ".part"))
+    return sizes + _UNPACKED * sum(packed) + sum(packed[-_CONNECTIONS:]) - here
 
 
 def _check_room(run: runs.Acquire, raw: Path, missing: list[remote.File]) -> None:
     raw.mkdir(parents=True, exist_ok=True)
-    parts = sum(_size(raw / f"{file.name}.part") for file in missing)
-    needed = sum(max(file.bytes, 0) for file in missing) - parts
-    free = shutil.disk_usage(raw).free
-    if needed > free:
+    size, free = needed(raw, missing), shutil.disk_usage(raw).free
+    if size > free:
         raise InputError(
-            f"acquire.{run.dataset}: {needed / 1e9:.1f} GB are to be fetched, and {raw} has "
-            f"{free / 1e9:.1f} GB left; make room, name another folder, or set keep: false"
+            f"acquire.{run.dataset}: {size / 1e9:.1f} GB are to be fetched and unpacked, and {raw} "
+            f"has {free / 1e9:.1f} GB left; make room, name another folder, or set keep: false"
         )
 
 

@@ -49,7 +49,7 @@ def index(raw: Path, cohort: str) -> pd.DataFrame:
         InputError: there is no label.
     """
     rows = []
-    for path in sorted((raw / "labelsTr").glob("*.nii.gz")):
+    for path in sorted((raw / "labelsTr").glob(f"{layout.VISIBLE}.nii.gz")):
         image = path.name.replace("label", "img")
         case = image.removesuffix(".nii.gz")
         rows.append(

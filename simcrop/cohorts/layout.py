@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Where a synthetic cohort keeps what its layout has no place for.
 SYNTHETIC = "synthetic"
+# Of a pattern for raw files: archives made on macOS hold a file ._NAME beside many a NAME.
+VISIBLE = "[!.]*"
 
 
 def read_csv(path: Path, key: str | None, columns: Iterable[str] = ()) -> pd.DataFrame:

@@ -51,7 +51,8 @@ def index(raw: Path, cohort: str) -> pd.DataFrame:
     if not candidates.exists() and (inside := raw / "candidates_V2" / candidates.name).exists():
         candidates = inside
     listed = set(layout.read_csv(candidates, None, ["seriesuid"])["seriesuid"])
-    files = [(path.stem, path.relative_to(raw).as_posix()) for path in raw.glob("subset*/*.mhd")]
+    scans = raw.glob(f"subset*/{layout.VISIBLE}.mhd")
+    files = [(path.stem, path.relative_to(raw).as_posix()) for path in scans]
     # A scan of which there is no file keeps a path that does not exist, for the audit to name.
     absent = (annotated | listed) - {uid for uid, _ in files}
     files += [(uid, f"subset?/{uid}.mhd") for uid in absent]

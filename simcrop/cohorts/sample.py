@@ -5,7 +5,8 @@ Raw layout:
     any/where/mask.nii.gz     a mask, of the CTs in the same folder
     any/where/reports.csv     reports: a column report_text, or Findings_EN and Impressions_EN
 A report belongs to the CT that the columns VolumeName, case or AccessionNo name, and to none if
-there is no such CT or column. Other CSVs, and other columns, labels included, are passed over.
+there is no such CT or column; without the column its case is called <path of the file>-<number>.
+Other CSVs, hidden files, and other columns, labels included, are passed over. Links are followed.
 
 Labels and splits: none. The masks keep their codes.
 """
@@ -15,12 +16,15 @@ from pathlib import Path
 
 import pandas as pd
 
+from simcrop import files
 from simcrop.cohorts import layout
 from simcrop.errors import InputError
 
 SPLITS = False
 _SUFFIXES = (".nii.gz", ".nii", ".mhd", ".mha", ".nrrd")
 _NAMES = ("VolumeName", "case", "AccessionNo")
+_REPORTS = ("report_text", "Findings_EN")
+_HEAD = 2**16
 
 
 def index(raw: Path, cohort: str) -> pd.DataFrame:
@@ -63,7 +67,7 @@ def index(raw: Path, cohort: str) -> pd.DataFrame:
 
 
 def _volumes(raw: Path, masks: bool = False) -> Iterator[tuple[Path, str]]:
-    for path in sorted(raw.rglob("*")):
+    for path in files.below(raw):
         suffix = next((s for s in _SUFFIXES if path.name.lower().endswith(s)), None)
         if suffix and not path.name.startswith("."):
             case = path.name[: -len(suffix)]
@@ -72,14 +76,26 @@ def _volumes(raw: Path, masks: bool = False) -> Iterator[tuple[Path, str]]:
 
 
 def _reports(raw: Path) -> Iterator[tuple[Path, str, str, str]]:
-    for path in sorted(raw.rglob("*.csv")):
+    for path in files.below(raw):
+        if path.suffix != ".csv" or path.name.startswith(".") or not _may_report(path):
+            continue
         table = layout.read_csv(path, None)
-        findings = next((c for c in ("report_text", "Findings_EN") if c in table), None)
+        findings = next((c for c in _REPORTS if c in table), None)
         if findings is None:
             continue
         name = next((column for column in _NAMES if column in table), None)
+        stem = "-".join(path.relative_to(raw).with_suffix("").parts)
         for number, row in enumerate(table.to_dict("records"), 1):
-            case = row[name] if name else f"{path.stem}-{number}"
+            case = row[name] if name else f"{stem}-{number}"
             for suffix in _SUFFIXES:
                 case = case.removesuffix(suffix)
             yield path, case, row[findings], row.get("Impressions_EN", "")
+
+
+def _may_report(path: Path) -> bool:
+    """Whether a CSV names a column of reports, in whatever encoding; others may be unreadable."""
+    if not path.exists():
+        return True  # a link that leads nowhere, of which reading tells
+    with path.open("rb") as stream:
+        head = stream.read(_HEAD).replace(b"\0", b"")
+    return any(column.encode() in head for column in _REPORTS)

@@ -10,16 +10,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
+from requests.auth import AuthBase
+from urllib3.util import Retry, make_headers
 
 from simcrop.errors import InputError
 
 _RETRIES = 6
 BACKOFF = 1.0
 _TIMEOUT = (20, 120)
+# The hub's is that of huggingface_hub, which reads HF_ENDPOINT.
+_ADDRESSES = {
+    "zenodo": "https://zenodo.org",
+    "figshare": "https://api.figshare.com",
+    "kaggle": "https://www.kaggle.com",
+}
 
 
 class Refused(InputError):
@@ -34,6 +42,31 @@ class Unreachable(InputError):
     """The host does not answer."""
 
 
+class _Login(AuthBase):
+    """The header that shows who one is, sent to one scheme, host and port alone."""
+
+    def __init__(self, header: str, address: str) -> None:
+        self._header, self._address = header, address
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if _origin(request.url) == _origin(self._address):
+            request.headers["Authorization"] = self._header
+        return request
+
+
+class _Session(requests.Session):
+    """A client whose login gives way to none of ~/.netrc, as that of requests does on redirects."""
+
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        if self.auth is None:
+            super().rebuild_auth(prepared_request, response)
+            return
+        prepared_request.headers.pop("Authorization", None)
+        self.auth(prepared_request)
+
+
 @dataclass(frozen=True)
 class Host:
     """Where a dataset is kept.
@@ -43,6 +76,7 @@ class Host:
     files: patterns of the files that are wanted
     volumes: patterns of those among them that are one volume each, and need not be kept
     access: what has to be done before the host gives them
+    endpoint: address of a mirror, in place of the host's own
     """
 
     kind: Literal["hub", "zenodo", "figshare", "kaggle", "open"]
@@ -50,6 +84,18 @@ class Host:
     files: tuple[str, ...] = ("*",)
     volumes: tuple[str, ...] = ()
     access: str = ""
+    endpoint: str = ""
+
+    @property
+    def address(self) -> str:
+        """Where it is asked, and the only place that a token is sent to; empty for `open`."""
+        if self.endpoint:
+            return self.endpoint.rstrip("/")
+        if self.kind == "hub":
+            from huggingface_hub import constants
+
+            return constants.ENDPOINT
+        return _ADDRESSES.get(self.kind, "")
 
     def is_volume(self, name: str) -> bool:
         """Whether a file is one volume."""
@@ -63,17 +109,17 @@ class Host:
     @property
     def has_token(self) -> bool:
         """Whether they are set, or nothing is asked for."""
-        return not self.token or bool(self._headers() or self._basic())
+        return not self.token or bool(self._login())
 
     def session(self) -> requests.Session:
         """A client that identifies itself, and asks again with growing pauses when it is put off.
 
-        Tokens are not sent along to other hosts when this one redirects.
+        It shows its token to `address` alone, whatever it is asked to get and wherever that leads.
         """
-        session = requests.Session()
+        session = _Session()
         session.headers["Accept-Encoding"] = "identity"
-        session.headers.update(self._headers())
-        session.auth = self._basic()
+        if login := self._login():
+            session.auth = _Login(login, self.address)
         retry = Retry(
             total=_RETRIES,
             connect=2,
@@ -106,23 +152,25 @@ class Host:
             ask = f"set {self.token}" if self.token else "see whether the record is open"
             if self.token and status == 403:
                 ask += ", of an account that may read it"
+            if self.token and self.has_token and _origin(url) != _origin(self.address):
+                ask = f"{self.token} goes to {self.address} alone; name a mirror as `endpoint`"
             asked = ", ".join(filter(None, (self.access, ask)))
             return Refused(f"{url}: refused ({status}); {asked}")
         if status == 404:
             return Unusable(f"{url}: not there (404); look at the revision, or report it")
         return InputError(f"{url}: the host answers {status}; try again later")
 
-    def _headers(self) -> dict[str, str]:
-        if self.kind != "hub":
-            return {}
-        from huggingface_hub import get_token
+    def _login(self) -> str:
+        """What the header Authorization says; empty where nothing is set, or asked for."""
+        if self.kind == "hub":
+            from huggingface_hub import get_token
 
-        token = get_token()
-        return {"Authorization": f"Bearer {token}"} if token else {}
-
-    def _basic(self) -> tuple[str, str] | None:
+            token = get_token()
+            return f"Bearer {token}" if token else ""
         pair = (os.environ.get("KAGGLE_USERNAME", ""), os.environ.get("KAGGLE_KEY", ""))
-        return pair if self.kind == "kaggle" and all(pair) else None
+        if self.kind == "kaggle" and all(pair):
+            return make_headers(basic_auth=":".join(pair))["authorization"]
+        return ""
 
 
 @dataclass(frozen=True)
@@ -148,18 +196,17 @@ class Listing:
     files: list[File]
 
 
-def listing(host: Host, revision: str | None = None, endpoint: str | None = None) -> Listing:
+def listing(host: Host, revision: str | None = None) -> Listing:
     """Ask a host for its files; none of them is fetched.
 
     Args:
         revision: commit (hub) or version (figshare, Kaggle); the newest if unset. Records of Zenodo
             are revisions themselves.
-        endpoint: address of a mirror, in place of the host's own.
 
     Raises:
         InputError: the host refuses, does not answer, or holds none of the wanted files.
     """
-    revision, files = _KINDS[host.kind](host, revision, endpoint)
+    revision, files = _KINDS[host.kind](host, revision)
     kept = [f for f in files if any(fnmatchcase(f.name, pattern) for pattern in host.files)]
     if not kept:
         raise InputError(
@@ -171,13 +218,13 @@ def listing(host: Host, revision: str | None = None, endpoint: str | None = None
     return Listing(revision, sorted(kept, key=lambda file: file.name))
 
 
-def _hub(host: Host, revision: str | None, endpoint: str | None) -> tuple[str, list[File]]:
+def _hub(host: Host, revision: str | None) -> tuple[str, list[File]]:
     from huggingface_hub import HfApi, hf_hub_url
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
     from huggingface_hub.hf_api import RepoFile
 
     (name,) = host.names
-    api = HfApi(endpoint=endpoint)
+    api = HfApi(endpoint=host.address)
     asked = f"{api.endpoint}/datasets/{name}"
     try:
         commit = api.repo_info(name, repo_type="dataset", revision=revision).sha
@@ -203,11 +250,11 @@ def _hub(host: Host, revision: str | None, endpoint: str | None) -> tuple[str, l
     ]
 
 
-def _zenodo(host: Host, revision: str | None, endpoint: str | None) -> tuple[str, list[File]]:
+def _zenodo(host: Host, revision: str | None) -> tuple[str, list[File]]:
     files = []
     with host.session() as session:
         for record in host.names:
-            url = f"{endpoint or 'https://zenodo.org'}/api/records/{record}"
+            url = f"{host.address}/api/records/{record}"
             files += [
                 File(f["key"], f["size"], _md5(f["checksum"]), f["links"]["self"])
                 for f in _json(host, session, url)["files"]
@@ -215,9 +262,9 @@ def _zenodo(host: Host, revision: str | None, endpoint: str | None) -> tuple[str
     return ", ".join(host.names), files
 
 
-def _figshare(host: Host, revision: str | None, endpoint: str | None) -> tuple[str, list[File]]:
+def _figshare(host: Host, revision: str | None) -> tuple[str, list[File]]:
     (article,) = host.names
-    url = f"{endpoint or 'https://api.figshare.com'}/v2/articles/{article}"
+    url = f"{host.address}/v2/articles/{article}"
     with host.session() as session:
         answer = _json(host, session, f"{url}/versions/{revision}" if revision else url)
     return str(answer["version"]), [
@@ -231,9 +278,9 @@ def _figshare(host: Host, revision: str | None, endpoint: str | None) -> tuple[s
     ]
 
 
-def _kaggle(host: Host, revision: str | None, endpoint: str | None) -> tuple[str, list[File]]:
+def _kaggle(host: Host, revision: str | None) -> tuple[str, list[File]]:
     (name,) = host.names
-    root = f"{endpoint or 'https://www.kaggle.com'}/api/v1/datasets"
+    root = f"{host.address}/api/v1/datasets"
     if revision is None:
         with host.session() as session:
             revision = str(_json(host, session, f"{root}/view/{name}")["currentVersionNumber"])
@@ -241,7 +288,7 @@ def _kaggle(host: Host, revision: str | None, endpoint: str | None) -> tuple[str
     return revision, [File(f"{name.rpartition('/')[2]}.zip", -1, "", url)]
 
 
-_KINDS: dict[str, Callable[[Host, str | None, str | None], tuple[str, list[File]]]] = {
+_KINDS: dict[str, Callable[[Host, str | None], tuple[str, list[File]]]] = {
     "hub": _hub,
     "zenodo": _zenodo,
     "figshare": _figshare,
@@ -254,6 +301,11 @@ def _json(host: Host, session: requests.Session, url: str) -> dict[str, Any]:
         return host.get(session, url).json()
     except requests.JSONDecodeError:
         raise InputError(f"{url}: the answer is no JSON; try again later") from None
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _md5(checksum: str) -> str:

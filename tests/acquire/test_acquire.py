@@ -58,6 +58,20 @@ def test_what_a_killed_run_left_behind_is_cleared(tmp_path):
     assert records[0] == records[1]
 
 
+def test_synthetic_files_never_take_the_place_of_others(tmp_path):
+    mine = tmp_path / "mine/real.mhd"
+    mine.parent.mkdir()
+    mine.write_bytes(b"precious")
+    asked = small("btcv").source.model_copy(update={"folder": str(mine.parent)})
+    acquire(runs.Acquire.model_construct(dataset="btcv", seed=0, source=asked), tmp_path / "out")
+    assert (tmp_path / "out/raw/imagesTr").is_dir()
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked/raw").symlink_to(mine.parent)
+    with pytest.raises(InputError, match=r"linked/raw: is a link .*; move it away"):
+        acquire(small("btcv"), tmp_path / "linked")
+    assert [path.name for path in mine.parent.iterdir()] == ["real.mhd"]
+
+
 def test_an_earlier_record_does_not_outlive_a_run_that_fails(tmp_path):
     acquire(small("btcv"), tmp_path)
     with pytest.raises(InputError):
@@ -80,6 +94,16 @@ def test_a_folder_is_recorded_and_left_as_it_is(tmp_path):
         ["large", str(64 * 2**20 + 1), ""],
     ]
     assert [path.name for path in out.iterdir()] == ["record.csv"]
+
+
+def test_what_a_folder_links_to_is_recorded(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk/a.txt").write_bytes(b"1")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/subset0").symlink_to(tmp_path / "disk")
+    (tmp_path / "mine/gone").symlink_to(tmp_path / "nowhere")
+    acquire(run("luna16", source="folder", folder=str(tmp_path / "mine")), tmp_path / "out")
+    assert record(tmp_path / "out")["file"].tolist() == ["subset0/a.txt"]
 
 
 def test_a_missing_and_an_empty_folder_are_named_with_their_key(tmp_path):

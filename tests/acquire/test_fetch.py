@@ -2,42 +2,18 @@
 
 import errno
 import shutil
-import zipfile
-from io import BytesIO
 
 import pandas as pd
 import pytest
-from local_host import COMMIT, Fault, LocalHost
+from fetching import FILES, VOLUME, run
+from local_host import COMMIT, Fault
 
-from simcrop import cohorts, remote, runs, sections, settings
+from simcrop import cohorts, remote, sections, settings
 from simcrop.acquire import check
 from simcrop.acquire.run import Journal, acquire, sorted_out
 from simcrop.cli import main
 from simcrop.errors import InputError
 from simcrop.formats import record
-from simcrop.remote import hosts
-
-VOLUME = "dataset/train_fixed/train_1/train_1_a/train_1_a_1.nii.gz"
-FILES = {
-    VOLUME: b"v" * 5000,
-    "dataset/metadata/train_metadata.csv": b"VolumeName\n",
-    "dataset/train/old.nii.gz": b"not wanted",
-}
-
-
-@pytest.fixture
-def host(monkeypatch, tmp_path):
-    monkeypatch.setattr(hosts, "BACKOFF", 0.001)
-    monkeypatch.chdir(tmp_path)
-    for name in ("HF_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    with LocalHost() as local:
-        yield local
-
-
-def run(host, dataset="ct-rate", **source):
-    source = {"source": "host", "endpoint": host.url, **source}
-    return runs.Acquire(dataset=dataset, seed=0, source=sections.Dataset(**source))
 
 
 def test_ct_rate_comes_with_a_token_and_is_recorded(host, tmp_path, monkeypatch):
@@ -66,6 +42,22 @@ def test_what_is_there_is_not_fetched_again(host, tmp_path):
     assert host.served == served
     assert (tmp_path / "record.csv").read_bytes() == first
     (tmp_path / "raw" / VOLUME).unlink()
+    acquire(run(host), tmp_path)
+    assert (tmp_path / "raw" / VOLUME).read_bytes() == FILES[VOLUME]
+
+
+def test_synthetic_files_do_not_take_the_place_of_what_was_fetched(host, tmp_path):
+    host.hub("ibrahimhamamci/CT-RATE", FILES)
+    acquire(run(host), tmp_path)
+    with pytest.raises(InputError, match=r"raw: .*holds what was fetched from a host.*; move it"):
+        acquire(run(host, source="synthetic", endpoint=None), tmp_path)
+    assert (tmp_path / "raw" / VOLUME).read_bytes() == FILES[VOLUME]
+
+
+def test_a_file_that_was_cut_short_since_is_fetched_again(host, tmp_path):
+    host.hub("ibrahimhamamci/CT-RATE", FILES)
+    acquire(run(host), tmp_path)
+    (tmp_path / "raw" / VOLUME).write_bytes(FILES[VOLUME][:-1])
     acquire(run(host), tmp_path)
     assert (tmp_path / "raw" / VOLUME).read_bytes() == FILES[VOLUME]
 
@@ -122,65 +114,20 @@ def test_volumes_that_need_not_be_kept_stay_at_the_host(host, tmp_path):
     assert not any("train_1_a_1" in path for path, _ in host.asked)
 
 
-def test_archives_are_unpacked_and_dropped(host, tmp_path, capsys):
-    content = BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("subset0/1.mhd", "x")
-    host.zenodo("3723295", {"subset0.zip": content.getvalue(), "annotations.csv": b"seriesuid\n"})
+def test_an_error_ends_the_other_downloads_and_what_came_stays(host, tmp_path):
+    slow = {f"{name}.csv": name.encode() * 1_000_000 for name in "abc"}
+    host.zenodo("3723295", {**slow, "d.csv": b"1"})
     host.zenodo("4121926", {})
-    acquire(run(host, "luna16", folder=str(tmp_path / "luna")), tmp_path)
-    table = record.read(tmp_path / "record.csv").set_index("file")
-    assert sorted(table.index) == ["annotations.csv", "subset0/1.mhd"]
-    assert table.loc["subset0/1.mhd", "checksum"].startswith("md5:")
-    assert table.loc["subset0/1.mhd", "origin"].endswith("subset0.zip/content")
-    assert not (tmp_path / "luna/subset0.zip").exists()
-    served = dict(host.served)
-    acquire(run(host, "luna16", folder=str(tmp_path / "luna")), tmp_path)
-    assert host.served == served
-
-
-@pytest.fixture
-def kaggle(host, monkeypatch):
-    """CC-CCII at Kaggle, which gives neither size nor checksum, and the run that fetches it."""
-    monkeypatch.setenv("KAGGLE_USERNAME", "user")
-    monkeypatch.setenv("KAGGLE_KEY", "key")
-    content = BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("NCP/1/2/0000.png", "x")
-    host.kaggle("fakaframe082/cc-ccii", content.getvalue(), "user", "key")
-    return run(host, "cc-ccii")
-
-
-def test_an_archive_whose_unpacking_was_stopped_is_not_fetched_again(
-    host, kaggle, tmp_path, monkeypatch
-):
-    def stopped(*arguments):
-        raise KeyboardInterrupt
-
-    unpack = remote.unpack
-    monkeypatch.setattr(remote, "unpack", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        acquire(kaggle, tmp_path)
-    served = dict(host.served)
-    (tmp_path / "raw/.unpacking-x").mkdir()  # as a kill leaves it
-    monkeypatch.setattr(remote, "unpack", unpack)
-    acquire(kaggle, tmp_path)
-    assert host.served == served
-    assert sorted(path.name for path in (tmp_path / "raw").iterdir()) == [".fetched.jsonl", "NCP"]
-    assert record.read(tmp_path / "record.csv")["checksum"].str.startswith("sha256:").all()
-
-
-def test_what_a_host_has_no_checksum_of_is_held_against_its_first_fetch(host, kaggle, tmp_path):
-    acquire(kaggle, tmp_path)
-    (tmp_path / "raw/NCP/1/2/0000.png").unlink()
-    acquire(kaggle, tmp_path)
-    assert set(record.read(tmp_path / "record.csv")["state"]) == {"here"}
-    (tmp_path / "raw/NCP/1/2/0000.png").unlink()
-    (path,) = (path for path in host.files if "/download/" in path)
-    host.files[path] += b"more"
-    for _ in range(2):
-        acquire(kaggle, tmp_path)
-        assert set(record.read(tmp_path / "record.csv")["state"]) == {"unusable"}
+    host.pause = 0.05  # after 16 kB: three seconds a file
+    refused = "/api/records/3723295/files/d.csv/content"
+    host.faults[refused] = Fault(status=403)
+    with pytest.raises(remote.Refused):
+        acquire(run(host, "luna16"), tmp_path)
+    assert not any((tmp_path / "raw" / name).exists() for name in slow)
+    del host.faults[refused]
+    host.pause = 0
+    acquire(run(host, "luna16"), tmp_path)
+    assert {name: (tmp_path / "raw" / name).read_bytes() for name in slow} == slow
 
 
 @pytest.mark.parametrize(
@@ -234,25 +181,17 @@ def test_the_revision_that_came_is_told(host, tmp_path, capsys):
     assert f"  revision: {COMMIT}\n" in capsys.readouterr().out
 
 
-def test_a_listed_file_that_is_not_there_is_told_and_the_rest_comes(host, tmp_path, capsys):
+def test_a_listed_file_that_is_not_there_is_told_and_asked_for_next_time(host, tmp_path, capsys):
     host.hub("ibrahimhamamci/CT-RATE", FILES)
     host.faults[f"/datasets/ibrahimhamamci/CT-RATE/resolve/{COMMIT}/{VOLUME}"] = Fault(status=404)
     acquire(run(host), tmp_path)
     table = record.read(tmp_path / "record.csv").set_index("file")
     assert table.loc[VOLUME, "state"] == "unusable"
     assert "unusable: 1 files" in capsys.readouterr().out
-
-
-def test_a_disk_that_is_too_small_is_told_before_anything_is_fetched(host, tmp_path, monkeypatch):
-    host.hub("ibrahimhamamci/CT-RATE", FILES)
-
-    class Usage:
-        free = 5000
-
-    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage)
-    with pytest.raises(InputError, match=r"are to be fetched, and .*; make room"):
-        acquire(run(host), tmp_path)
-    assert host.served == {}
+    host.faults.clear()
+    acquire(run(host), tmp_path)
+    assert set(record.read(tmp_path / "record.csv")["state"]) == {"here"}
+    assert (tmp_path / "raw" / VOLUME).read_bytes() == FILES[VOLUME]
 
 
 def test_a_dataset_without_a_host_says_what_to_do(host, tmp_path):
@@ -285,6 +224,7 @@ def test_check_tells_what_is_there_and_missing_and_fetches_nothing(host, tmp_pat
     assert "; HF_TOKEN set" in text and "hf_secret" not in text
     assert f"  revision: {COMMIT}" in lines
     assert "  missing: 1 files, 0.00 GB" in lines
+    assert "  needed on disk, archives unpacked: 0.00 GB" in lines
     assert any(line.startswith("  remote, fetched when") for line in lines)
     assert "btcv: folder, mine" in lines and "  here: 1 files, 0.00 GB" in lines
     assert "luna16: synthetic, results/acquire/luna16/raw" in lines

@@ -329,3 +329,16 @@ def test_the_documented_classes_of_radchestct_are_those_that_are_read(root):
     rows = re.findall(r"^\| ([A-Z].*?) \| (.*) \|$", table, re.MULTILINE)
     found = {name: tuple(re.findall(r"`(\w+)`", told)) for name, told in rows}
     assert found == radchestct.LABELS
+
+
+# What archives made on macOS hold beside the data
+
+
+@pytest.mark.parametrize(
+    ("dataset", "file"),
+    [("luna16", "subset0/._1.2.mhd"), ("btcv", "labelsTr/._label0001.nii.gz")],
+)
+def test_files_of_macos_are_no_scans(synthetic, copy, dataset, file):
+    raw = copy(dataset)
+    (raw / file).write_bytes(b"\0\5\x16\7")
+    assert cohorts.get(dataset).index(raw, "mine").equals(index(synthetic, dataset))

@@ -46,6 +46,39 @@ def test_reports_without_names_are_numbered(tmp_path):
     assert sample.index(tmp_path, "mine")["case"].tolist() == ["mine-1", "mine-2"]
 
 
+def test_reports_without_names_in_two_folders_are_told_apart(tmp_path):
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "reports.csv").write_text("report_text\nClear lungs.\n")
+    assert sample.index(tmp_path, "mine")["case"].tolist() == ["a-reports-1", "b-reports-1"]
+
+
+def test_linked_folders_are_read_also_where_they_lead_back(tmp_path):
+    scan(tmp_path / "elsewhere/deep/one.nii.gz")
+    (tmp_path / "elsewhere/deep/r.csv").write_text("report_text\nClear lungs.\n")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "mine")
+    table = sample.index(tmp_path / "mine", "mine")
+    assert table["case"].tolist() == ["one", "linked-deep-r-1"]
+    assert table["path"].tolist() == ["linked/deep/one.nii.gz", ""]
+
+
+def test_csvs_without_reports_and_hidden_ones_need_not_be_readable(tmp_path):
+    scan(tmp_path / "one.nii.gz")
+    (tmp_path / "doctors.csv").write_bytes("name\nMüller\n".encode("latin-1"))
+    (tmp_path / "empty.csv").write_bytes(b"")
+    (tmp_path / "._mine.csv").write_bytes(b"\0\5\x16\7report_text\xff")
+    (tmp_path / "mine.csv").write_text("case,report_text\none,Clear lungs.\n")
+    assert sample.index(tmp_path, "mine")["findings"].tolist() == ["Clear lungs."]
+
+
+def test_reports_that_are_not_readable_are_named(tmp_path):
+    (tmp_path / "mine.csv").write_text("case,report_text\none,Größe.\n", encoding="utf-16")
+    with pytest.raises(InputError, match=r"mine\.csv: not readable as CSV"):
+        sample.index(tmp_path, "mine")
+
+
 def test_two_scans_of_one_name_are_named(tmp_path):
     scan(tmp_path / "a/one.nii.gz")
     scan(tmp_path / "b/one.nii")

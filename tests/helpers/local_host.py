@@ -8,6 +8,7 @@ Only what the suite asks of them is there, in the shapes of their documentation.
 """
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -21,25 +22,39 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass
 class Fault:
-    """What happens to requests for a file: a status, or a cut after so many bytes, some times."""
+    """What happens to requests for a file, some times.
+
+    status: it is answered instead
+    cut: bytes after which the connection ends
+    shift: bytes by which a part begins elsewhere than asked, as its Content-Range says
+    """
 
     status: int | None = None
     cut: int | None = None
+    shift: int = 0
     times: int = 1_000_000
 
 
 @dataclass
 class LocalHost:
-    """See the module; `served` counts the bytes of files sent, `asked` lists path and range."""
+    """See the module; `served` counts the bytes of files sent, `asked` lists path and range.
+
+    logins: the headers Authorization, in order
+    ranges: whether parts of a file are given
+    zips: whether files are compressed on the way where the client allows it
+    pause: seconds after each 16 KiB
+    """
 
     files: dict[str, bytes] = field(default_factory=dict)
     answers: dict[str, object] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    logins: list[str | None] = field(default_factory=list)
     served: dict[str, int] = field(default_factory=dict)
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
     ranges: bool = True
+    zips: bool = False
     pause: float = 0.0
 
     def __enter__(self) -> "LocalHost":
@@ -141,6 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         local = self.local
         local.asked.append((path, self.headers.get("Range", "")))
+        local.logins.append(self.headers.get("Authorization"))
         for start, token in local.tokens.items():
             if path.startswith(start) and self.headers.get("Authorization") != token:
                 return self._end(401, b"{}", {"X-Error-Code": "GatedRepo"})
@@ -251,8 +267,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, path: str, content: bytes, fault: Fault | None) -> None:
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         start = int(wanted[1]) if wanted and self.local.ranges else 0
+        if start and fault:
+            start += fault.shift
         if start and start >= len(content):
             return self._end(416, b"", {"Content-Range": f"bytes */{len(content)}"})
+        if self.local.zips and "gzip" in self.headers.get("Accept-Encoding", ""):
+            return self._end(200, gzip.compress(content), {"Content-Encoding": "gzip"})
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")

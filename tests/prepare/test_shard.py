@@ -13,6 +13,7 @@ import pytest
 from local_host import Fault, LocalHost
 
 from simcrop import cohorts, remote, runs
+from simcrop.errors import InputError
 from simcrop.formats import cases, record
 from simcrop.formats.volumes import VolumeStore
 from simcrop.prepare import shard
@@ -42,8 +43,8 @@ class Place:
     def serve(self) -> None:
         """Put `files` at the host, and what it lists of them into the record."""
         self.host.hub("ibrahimhamamci/CT-RATE", self.files)
-        hub = remote.Host("hub", ("ibrahimhamamci/CT-RATE",))
-        listed = remote.listing(hub, endpoint=self.host.url)
+        hub = remote.Host("hub", ("ibrahimhamamci/CT-RATE",), endpoint=self.host.url)
+        listed = remote.listing(hub)
         self.urls = {file.name: file.url.removeprefix(self.host.url) for file in listed.files}
         rows = [
             (f.name, f.bytes, f.checksum, "remote", f.url, listed.revision, "")
@@ -91,6 +92,15 @@ def test_volumes_are_fetched_resampled_and_dropped(place):
         "volumes.zip",
     ]
     assert not (place.folder / "raw").exists()
+
+
+def test_a_mirror_is_shown_the_token_and_another_address_is_not(place, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_right")
+    place.host.tokens["/datasets/"] = "Bearer hf_right"
+    with pytest.raises(InputError, match=r"c0\.nii\.gz: refused"):
+        place.run()
+    place.run(endpoint=place.host.url)
+    assert VolumeStore(place.out / "volumes.zip").cases == ["c0", "c1", "c2", "c3"]
 
 
 def test_never_more_than_one_raw_volume_a_process_lies_on_disk(place, monkeypatch):

@@ -5,9 +5,10 @@ import random
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
-from local_host import Fault
+from local_host import Fault, LocalHost
 
 from simcrop.errors import InputError
 from simcrop.remote import File, Host, Refused, Unusable, download, listing
@@ -22,7 +23,7 @@ PATH = "/api/records/1/files/a.bin/content"
 @pytest.fixture
 def file(host) -> File:
     host.zenodo("1", {"a.bin": CONTENT})
-    return listing(ZENODO, endpoint=host.url).files[0]
+    return listing(replace(ZENODO, endpoint=host.url)).files[0]
 
 
 def test_a_file_arrives_and_its_checksum_is_told(host, file, tmp_path):
@@ -87,6 +88,21 @@ def test_what_lies_there_and_is_longer_than_the_file_is_fetched_anew(host, file,
     (tmp_path / "a.bin.part").write_bytes(CONTENT + b"more")
     download(ZENODO, file, tmp_path / "a.bin")
     assert (tmp_path / "a.bin").read_bytes() == CONTENT
+    assert host.asked[1:] == [(PATH, "")]  # and not for what comes after its end
+
+
+def test_a_part_that_begins_elsewhere_is_not_added(host, file, tmp_path):
+    (tmp_path / "a.bin.part").write_bytes(CONTENT[:100_000])
+    host.faults[PATH] = Fault(shift=1000, times=1)
+    unchecked = replace(file, checksum="")  # as Kaggle's: nothing else would tell
+    download(ZENODO, unchecked, tmp_path / "a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
+
+
+def test_a_host_that_compresses_on_the_way_is_asked_not_to(host, file, tmp_path):
+    host.zips = True
+    download(ZENODO, file, tmp_path / "a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == CONTENT
 
 
 def test_a_spoilt_part_is_noticed_by_the_checksum_and_fetched_anew(host, file, tmp_path):
@@ -128,9 +144,9 @@ def test_a_refusal_has_its_own_error(host, file, tmp_path, status, error):
 
 
 def test_the_login_of_kaggle_is_sent_and_never_told(host, tmp_path, monkeypatch):
-    kaggle = Host("kaggle", ("me/data",), access="make a token")
+    kaggle = Host("kaggle", ("me/data",), access="make a token", endpoint=host.url)
     host.kaggle("me/data", CONTENT, "user", "secret")
-    (file,) = listing(kaggle, endpoint=host.url).files
+    (file,) = listing(kaggle).files
     with pytest.raises(Refused, match="make a token, set KAGGLE_USERNAME and KAGGLE_KEY"):
         download(kaggle, file, tmp_path / file.name)
     monkeypatch.setenv("KAGGLE_USERNAME", "user")
@@ -145,37 +161,57 @@ def test_the_login_of_kaggle_is_sent_and_never_told(host, tmp_path, monkeypatch)
     assert digest == checksum(tmp_path / file.name, "sha256")
 
 
-def test_the_token_is_not_sent_on_to_where_a_host_redirects(host, tmp_path, monkeypatch):
-    from local_host import LocalHost
-
+@pytest.fixture
+def hub(host, monkeypatch):
+    """A hub that has a file, and the file as it lists it."""
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    with LocalHost(files={"/cdn": CONTENT}, tokens={"/never": ""}) as other:
-        seen = []
-        original = other._server.RequestHandlerClass.do_GET
+    host.files["/file"] = CONTENT
+    return Host("hub", ("me/data",), endpoint=host.url), File("a", -1, "", f"{host.url}/file")
 
-        def spied(handler):
-            seen.append(handler.headers.get("Authorization"))
-            original(handler)
 
-        other._server.RequestHandlerClass.do_GET = spied
-        # Two names of one machine are two hosts to a client.
-        host.answers["/file"] = other.url.replace("127.0.0.1", "localhost") + "/cdn"
-        hub = Host("hub", ("me/data",))
-        download(hub, File("a", len(CONTENT), "", f"{host.url}/file"), tmp_path / "a")
-    assert seen == [None]
+SENT = "Bearer hf_secret"
+
+
+def test_the_token_is_not_sent_on_to_where_a_host_redirects(host, hub, tmp_path):
+    with LocalHost(files={"/cdn": CONTENT}) as other:
+        del host.files["/file"]
+        host.answers["/file"] = f"{other.url}/cdn"  # another port is another host
+        download(*hub, tmp_path / "a")
+    assert (host.logins, other.logins) == ([SENT], [None])
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_a_login_in_netrc_takes_no_part(host, hub, tmp_path, monkeypatch, name):
+    (tmp_path / "netrc").write_text(f"machine {name} login me password mine\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    download(*hub, tmp_path / "a")
+    host.files["/moved"] = host.files.pop("/file")
+    host.answers["/file"] = host.url.replace("127.0.0.1", name) + "/moved"
+    download(*hub, tmp_path / "b")
+    assert host.logins == [SENT, SENT, SENT if name == "127.0.0.1" else None]
+
+
+def test_a_file_of_another_address_gets_no_token(host, hub, tmp_path):
+    elsewhere, file = replace(hub[0], endpoint=""), hub[1]
+    download(elsewhere, file, tmp_path / "a")
+    assert host.logins == [None]
+    host.tokens["/file"] = SENT
+    asked = r"refused \(401\); HF_TOKEN goes to https://huggingface.co alone; name a mirror"
+    with pytest.raises(Refused, match=asked):
+        download(elsewhere, file, tmp_path / "b")
 
 
 def test_figshare_files_come_by_a_redirect(host, tmp_path):
     host.figshare("7", {"b.zip": CONTENT})
-    figshare = Host("figshare", ("7",))
-    (file,) = listing(figshare, endpoint=host.url).files
+    figshare = Host("figshare", ("7",), endpoint=host.url)
+    (file,) = listing(figshare).files
     download(figshare, file, tmp_path / "b.zip")
     assert (tmp_path / "b.zip").read_bytes() == CONTENT
 
 
 def test_an_empty_file_arrives(host, tmp_path):
     host.zenodo("1", {"a.bin": b""})
-    download(ZENODO, listing(ZENODO, endpoint=host.url).files[0], tmp_path / "a.bin")
+    download(ZENODO, listing(replace(ZENODO, endpoint=host.url)).files[0], tmp_path / "a.bin")
     assert (tmp_path / "a.bin").read_bytes() == b""
 
 
