@@ -2,7 +2,6 @@
 
 import shutil
 import zipfile
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -64,7 +63,7 @@ def prepared(run: runs.Acquire, out: Path) -> Path:
     index(runs.Index(**shared, seed=0, validation=0.1, test=0.2), out / "index")
     table, listed = str(out / "index/cases.csv"), str(out / "acquire/record.csv")
     part = {"spacing": SPACING, "shard": 0, "shards": 1, "cases": table, "record": listed}
-    volumes(runs.Volumes(**shared, **part), out / "volumes")
+    volumes(runs.Volumes(**shared, **part, endpoint=run.source.endpoint), out / "volumes")
     inputs = {
         "cases": table,
         "findings": str(out / "index/findings.csv"),
@@ -103,9 +102,6 @@ def test_a_dataset_from_its_host_is_the_one_in_a_folder(dataset, keep, tmp_path,
         monkeypatch.setenv(name, value)
     with LocalHost() as host:
         serve(host, dataset, raw)
-        # Where volumes are fetched that are not kept; a token goes to this address alone.
-        module = cohorts.get(dataset)
-        monkeypatch.setattr(module, "HOST", replace(module.HOST, endpoint=host.url))
         source = {"source": "host", "endpoint": host.url, "keep": keep}
         source = sections.Dataset(**source, folder=str(tmp_path / "fetched"))
         there = prepared(runs.Acquire(dataset=dataset, seed=0, source=source), tmp_path / "there")
