@@ -15,15 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from one_node_slurm import Cluster
+from local_slurm import NEEDED, Cluster, possible
 
-pytestmark = [
-    pytest.mark.slurm,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or shutil.which("slurmctld") is None,
-        reason="needs root and Debian's package slurm-wlm",
-    ),
-]
+pytestmark = [pytest.mark.slurm, pytest.mark.skipif(not possible(), reason=NEEDED)]
 
 CONFIG = ("tests/suite/tiny.yaml", "tests/slurm/rehearsal.yaml")
 TABLES = (
