@@ -32,6 +32,8 @@ def launch(arguments: list[str], processes: int, nodes: int) -> None:
             command = [*_srun(nodes), *command]
     if threads := os.environ.get("OMP_NUM_THREADS"):
         os.environ["OMP_NUM_THREADS"] = str(max(1, int(threads) // processes))
+    # torchrun gives its processes 30 s to save on SIGTERM; Slurm sends that 120 s before a limit.
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "110")
     command += ["--nproc-per-node", str(processes), "-m", "simcrop.cli", *arguments]
     os.execvp(command[0], command)
 

@@ -3,6 +3,7 @@ import sys
 from unittest import mock
 
 import pytest
+from torch.distributed.launcher.api import LaunchConfig
 
 from simcrop import cli, launch
 from simcrop.errors import InputError
@@ -50,6 +51,13 @@ def test_several_on_one_node_are_started_by_torchrun(started):
 def test_they_share_the_threads_of_the_job(started, threads, each):
     started(4, OMP_NUM_THREADS=threads)
     assert os.environ["OMP_NUM_THREADS"] == each
+
+
+def test_torchrun_waits_nearly_two_minutes_for_what_is_saved_on_sigterm(started):
+    started(4)
+    assert LaunchConfig(1, 1, 4).shutdown_timeout == 110
+    started(4, TORCH_ELASTIC_SHUTDOWN_TIMEOUT="20")
+    assert LaunchConfig(1, 1, 4).shutdown_timeout == 20
 
 
 def test_what_torchrun_has_started_starts_nothing(started):
