@@ -19,7 +19,7 @@ all: setup run
 run:
 	mkdir -p .snakemake results
 	find results -type f ! -writable -exec chmod u+w {} +
-	snakemake --nolock --cores all --rerun-incomplete --configfile $(CONFIG)
+	snakemake --nolock --cores all --rerun-incomplete --configfile "$(CONFIG)"
 	$(METADATA)
 
 # Snakemake tells what is to be done by time stamps, which DVC does not keep, and by its metadata.

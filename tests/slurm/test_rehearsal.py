@@ -15,15 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from one_node_slurm import Cluster
+from local_slurm import NEEDED, Cluster, possible
 
-pytestmark = [
-    pytest.mark.slurm,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or shutil.which("slurmctld") is None,
-        reason="needs root and Debian's package slurm-wlm",
-    ),
-]
+pytestmark = [pytest.mark.slurm, pytest.mark.skipif(not possible(), reason=NEEDED)]
 
 CONFIG = ("tests/suite/tiny.yaml", "tests/slurm/rehearsal.yaml")
 TABLES = (
@@ -55,6 +49,7 @@ class Rehearsal:
         encoders: the Slurm jobs of each method's training, in order.
         trainings: at each moment, by method: the environment in which it was started.
         to_end: methods whose training is yet to be ended, and how.
+        told: by method, the log of the first training that did not complete.
     """
 
     folder: Path
@@ -63,6 +58,7 @@ class Rehearsal:
     encoders: dict[str, list[str]] = field(default_factory=dict)
     trainings: list[dict[str, dict[str, str]]] = field(default_factory=list)
     to_end: dict[str, str] = field(default_factory=lambda: dict(ENDED))
+    told: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> str:
         """Run the workflow to its end, ending trainings on the way; returns what it printed."""
@@ -94,6 +90,9 @@ class Rehearsal:
         """That of the workflow, in which `simcrop` is the clone's."""
         return {**self.cluster.environment, "PYTHONPATH": str(self.folder)}
 
+    def log(self, method: str) -> str:
+        return (self.folder / ENCODERS / method / "0/log.txt").read_text()
+
     def _look(self) -> None:
         listed = self.cluster.call("squeue", "--noheader", "--states=all", "--format=%i|%T|%P|%k")
         for line in listed.splitlines():
@@ -107,6 +106,8 @@ class Rehearsal:
                 jobs = self.encoders.setdefault(method, [])
                 if job not in jobs:
                     jobs.append(job)
+                if state in ("FAILED", "TIMEOUT", "CANCELLED") and method not in self.told:
+                    self.told[method] = self.log(method)  # before the next job begins its own
         trainings = dict(_trainings(self.folder))
         self.trainings.append(
             {method: _environment(process) for method, process in trainings.items()}
@@ -177,9 +178,12 @@ def test_a_training_that_was_ended_went_on_by_itself_as_a_fresh_job(finished, me
     first, *others = finished.encoders[method]
     assert finished.states[first][-1] in STATES[ENDED[method]]
     assert [finished.states[job][-1] for job in others] == ["COMPLETED"]
-    log = (finished.folder / ENCODERS / method / "0/log.txt").read_text()
-    done = int(log.split(f"pretrain {method}:")[1].split("|")[2].split("/")[0])
-    assert done > 0
+    done = finished.log(method).split(f"pretrain {method}:")[1].split("|")[2].split("/")[0]
+    assert int(done) > 0
+    print(f"{ENDED[method]}:", finished.told[method][-400:])
+    if ENDED[method] == "time limit":
+        # The state at Slurm's signal, not that of a checkpoint before it.
+        assert f"stopped after {done.strip()} steps" in finished.told[method]
 
 
 def test_trainings_at_once_have_a_card_each(finished):

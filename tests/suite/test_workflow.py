@@ -163,6 +163,16 @@ def test_trainings_share_the_cards_and_none_waits_in_vain(
     assert {log.partition("\n")[0].removeprefix("cards: ") for log in logs} == given
 
 
+def test_jobs_find_the_environment_in_a_folder_with_a_blank_in_its_name(root, tmp_path):
+    folder = clone(root, tmp_path / "with blank")
+    (folder / "environment").symlink_to(sys.prefix)
+    record = "results/acquire/luna16/record.csv"
+    python = folder / "environment/bin" / Path(sys.executable).name
+    command = [python, *snakemake(folder, "--", record)[1:]]
+    subprocess.run(command, cwd=folder, check=True, env={**os.environ, "PATH": os.defpath})
+    assert (folder / record).is_file()
+
+
 def is_count(line: str) -> bool:
     """Whether a line of Snakemake's job table."""
     parts = line.split()

@@ -1,10 +1,10 @@
-"""A Slurm of one node on this machine, with two pretended GPUs: needs root and Debian's slurm-wlm.
+"""A Slurm on this machine, each node with two pretended GPUs: needs root and Debian's slurm-wlm.
 
 No systemd, no munge, no cgroups, no accounting: the daemons are started as they are and trust
-whoever asks. The node claims more cores and memory than there are, so that the jobs of the profile
-fit as they stand.
+whoever asks. A node claims more cores and memory than there are, so that the jobs of the profile
+fit as they stand; several nodes are as many slurmd here.
 
-    python tests/helpers/one_node_slurm.py COMMAND     # runs a command with such a Slurm around it
+    python tests/helpers/local_slurm.py COMMAND     # runs a command with a Slurm of one node
 """
 
 import contextlib
@@ -18,22 +18,22 @@ import tempfile
 import time
 from pathlib import Path
 
+NEEDED = "needs root and Debian's package slurm-wlm"
 GPUS = 2
 CONF = """
 ClusterName=rehearsal
 SlurmctldHost=localhost(127.0.0.1)
 SlurmctldPort={controller}
-SlurmdPort={node}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/none
 CredType=cred/none
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
@@ -46,43 +46,53 @@ SelectTypeParameters=CR_CPU_Memory
 KillWait=10
 GresTypes=gpu
 SlurmdParameters=config_overrides
-NodeName=localhost NodeAddr=127.0.0.1 NodeHostname={host} CPUs=64 RealMemory=512000 Gres=gpu:{gpus}
-PartitionName=cpu Nodes=localhost Default=YES MaxTime=UNLIMITED State=UP
-PartitionName=gpu Nodes=localhost MaxTime=UNLIMITED State=UP
+PartitionName=cpu Nodes=ALL Default=YES MaxTime=UNLIMITED State=UP
+PartitionName=gpu Nodes=ALL MaxTime=UNLIMITED State=UP
+NodeName=DEFAULT CPUs=64 RealMemory=512000 Gres=gpu:{gpus}
 """
-# Slurm's jobs drop SLURM_CONF before they call srun, which would then look into /etc/slurm.
-SRUN = """#!/bin/sh
-SLURM_CONF={folder}/slurm.conf exec {srun} "$@"
+# Snakemake's jobs drop SLURM_CONF, and what they call would then look into /etc/slurm.
+CALLED = ("srun", "squeue", "scontrol")
+WRAPPER = """#!/bin/sh
+SLURM_CONF={folder}/slurm.conf exec {command} "$@"
 """
+
+
+def possible() -> bool:
+    """Whether a Slurm can be started here."""
+    return os.geteuid() == 0 and shutil.which("slurmctld") is not None
 
 
 class Cluster:
     """A running Slurm, until `stop`.
 
+    Args:
+        folder: an empty one, for all that it writes.
+        nodes: how many. The others meet at the first, so that its name is one that resolves.
+
     Attributes:
         environment: in which sbatch, squeue and the others speak to it.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nodes: int = 1) -> None:
         self._folder = folder
-        for name in ("state", "spool", "bin"):
+        host = socket.gethostname().split(".")[0]
+        self._nodes = [host, *(f"{host}-{number}" for number in range(2, nodes + 1))]
+        for name in ("state", "bin", *(f"spool-{node}" for node in self._nodes)):
             (folder / name).mkdir(parents=True)
         gpus = [folder / f"gpu{number}" for number in range(GPUS)]
         for gpu in gpus:
             os.mknod(gpu, 0o20666, os.makedev(1, 3))
-        (folder / "slurm.conf").write_text(
-            CONF.format(
-                folder=folder,
-                controller=_free_port(),
-                node=_free_port(),
-                host=socket.gethostname().split(".")[0],
-                gpus=GPUS,
-            )
+        conf = CONF.format(folder=folder, controller=_free_port(), gpus=GPUS)
+        for node in self._nodes:
+            conf += f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={_free_port()}\n"
+        (folder / "slurm.conf").write_text(conf)
+        (folder / "gres.conf").write_text(
+            f"NodeName={','.join(self._nodes)} Name=gpu File={folder}/gpu[0-1]\n"
         )
-        (folder / "gres.conf").write_text(f"NodeName=localhost Name=gpu File={folder}/gpu[0-1]\n")
-        wrapper = folder / "bin" / "srun"
-        wrapper.write_text(SRUN.format(folder=folder, srun=shutil.which("srun")))
-        wrapper.chmod(0o755)
+        for name in CALLED:
+            wrapper = folder / "bin" / name
+            wrapper.write_text(WRAPPER.format(folder=folder, command=shutil.which(name)))
+            wrapper.chmod(0o755)
         self.environment = {
             **os.environ,
             "SLURM_CONF": str(folder / "slurm.conf"),
@@ -92,7 +102,7 @@ class Cluster:
         # Whoever is terminated ends as by Ctrl-C, and so comes to `stop`.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            for daemon in (["slurmctld", "-c"], ["slurmd", "-N", "localhost"]):
+            for daemon in (["slurmctld", "-c"], *(["slurmd", "-N", node] for node in self._nodes)):
                 subprocess.run(daemon, env=self.environment, check=True)
             self._wait_until_idle()
         except BaseException:
@@ -107,12 +117,12 @@ class Cluster:
         return done.stdout
 
     def stop(self) -> None:
-        """End every job and both daemons."""
+        """End every job and all daemons."""
         self._printed("scancel", "--user", "root")
         deadline = time.monotonic() + 30
         while self._printed("squeue", "--noheader") and time.monotonic() < deadline:
             time.sleep(0.5)
-        for daemon in ("slurmd", "slurmctld"):
+        for daemon in (*(f"slurmd-{node}" for node in self._nodes), "slurmctld"):
             file = self._folder / f"{daemon}.pid"
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 os.kill(int(file.read_text()), signal.SIGTERM)
@@ -125,7 +135,7 @@ class Cluster:
                 return
             time.sleep(0.1)
         logs = [file.read_text()[-2000:] for file in self._folder.glob("*.log")]
-        raise RuntimeError("the node does not become idle:\n" + "\n".join(logs))
+        raise RuntimeError("the nodes do not become idle:\n" + "\n".join(logs))
 
     def _printed(self, *command: str) -> str:
         """What a command printed, be it that it failed."""
