@@ -28,7 +28,7 @@ def resample_file(
     Raises:
         InputError: `source` cannot be read, states no geometry or no chest's, or states one while
             `input_spacing` or `input_orientation` is given; `target` is no .nii or .nii.gz or
-            cannot be written; or a spacing is no number above 0.
+            cannot be written; or a spacing is no number above 0, or far too small.
     """
     import nibabel
 
@@ -41,9 +41,9 @@ def resample_file(
     scan = _read(source, input_spacing, input_orientation)
     try:
         audit.check_extent(scan)
+        volume = resample(scan, spacing)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
-    volume = resample(scan, spacing)
     image = nibabel.Nifti1Image(volume.array, volume.affine)
     image.header.set_xyzt_units("mm")
     try:

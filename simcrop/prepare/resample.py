@@ -9,9 +9,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from nibabel import orientations
 
+from simcrop.errors import InputError
 from simcrop.prepare.readers import Volume
 
 AIR = -1024
+MOST = 2**31  # voxels of a volume: 4 GiB of int16
 _BLOCK = 16
 
 
@@ -20,12 +22,19 @@ def grid(volume: Volume, spacing: Sequence[float]) -> tuple[tuple[int, int, int]
 
     The centre of the grid is the centre of the volume, and its extent that of the volume's box
     along the patient's axes, rounded to whole voxels.
+
+    Raises:
+        InputError: it would have more than MOST voxels.
     """
     size = np.array(volume.array.shape)
     matrix = volume.affine[:3, :3]
     centre = matrix @ (size - 1) / 2 + volume.affine[:3, 3]
     # The rounding to 1e-4 voxels keeps float noise from tipping a half to either side.
-    voxels = np.rint((np.abs(matrix) @ size / spacing).round(4)).clip(1).astype(int)
+    voxels = np.rint((np.abs(matrix) @ size / spacing).round(4)).clip(1)
+    if voxels.prod() > MOST:
+        told = " x ".join(f"{number:.0f}" for number in voxels)
+        raise InputError(f"{told} voxels at {spacing} mm; give a larger spacing")
+    voxels = voxels.astype(int)
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = centre - (voxels - 1) / 2 * np.array(spacing)
     return tuple(voxels.tolist()), affine

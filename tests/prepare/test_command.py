@@ -59,6 +59,7 @@ def test_what_cannot_be_done_is_told_and_nothing_is_written(scan, tmp_path, caps
     for arguments, told in [
         ((scan, tmp_path / "out.mha", "--spacing", 1, 1, 1), "out.mha: is written as NIfTI"),
         ((scan, tmp_path / "out.nii", "--spacing", 1, 0, 1), "give three numbers above 0"),
+        ((scan, tmp_path / "out.nii", "--spacing", 1e-3, 1e-3, 1e-3), "give a larger spacing"),
         ((scan, tmp_path / "out.nii", "--spacing", 1, "nan", 1), "give three numbers above 0"),
         ((scan, tmp_path / "out.nii", "--spacing", 1, 1, "inf"), "give three numbers above 0"),
         ((scan, scan / "out.nii", "--spacing", 4, 4, 8), "out.nii: cannot be written"),
