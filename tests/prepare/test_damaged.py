@@ -8,25 +8,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from PIL import Image
+from scans import LAS, NONE, nifti
 
 from simcrop.errors import InputError
 from simcrop.prepare.readers import read
 
-NONE = {"spacing": "", "orientation": "", "slope": "", "intercept": ""}
 HINTS = {**NONE, "spacing": "5 3 2", "orientation": "IPL"}
-LAS = np.diag([-2.0, 3.0, 5.0, 1.0])
-LAS[:3, 3] = [10, 20, -30]
-
-
-@pytest.fixture
-def hu() -> np.ndarray:
-    """(I, J, K) = (6, 5, 4), int16, no two voxels alike."""
-    return np.arange(-60, 60, dtype=np.int16).reshape(6, 5, 4) * 10
-
-
-def nifti(path: Path, array: np.ndarray, affine: np.ndarray = LAS) -> Path:
-    nibabel.save(nibabel.Nifti1Image(array, affine), path)
-    return path
 
 
 def broken_voxels(value: float) -> np.ndarray:

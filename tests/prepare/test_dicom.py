@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from PIL import Image
+from scans import NONE
 
 from simcrop.errors import InputError
 from simcrop.prepare.readers import read
 
-NONE = {"spacing": "", "orientation": "", "slope": "", "intercept": ""}
 SPACING = (2.0, 3.0, 5.0)
-
-
-@pytest.fixture
-def hu() -> np.ndarray:
-    """(I, J, K) = (6, 5, 4), int16, no two voxels alike."""
-    return np.arange(-60, 60, dtype=np.int16).reshape(6, 5, 4) * 10
 
 
 def dicom(

@@ -7,25 +7,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from PIL import Image
+from scans import LAS, NONE, nifti
 
 from simcrop.errors import InputError
 from simcrop.prepare.readers import Volume, read, read_mask
 
-NONE = {"spacing": "", "orientation": "", "slope": "", "intercept": ""}
 SPACING = np.array([2.0, 3.0, 5.0])
-LAS = np.diag([-2.0, 3.0, 5.0, 1.0])
-LAS[:3, 3] = [10, 20, -30]
-
-
-@pytest.fixture
-def hu() -> np.ndarray:
-    """(I, J, K) = (6, 5, 4), int16, no two voxels alike."""
-    return np.arange(-60, 60, dtype=np.int16).reshape(6, 5, 4) * 10
-
-
-def nifti(path: Path, array: np.ndarray, affine: np.ndarray = LAS) -> Path:
-    nibabel.save(nibabel.Nifti1Image(array, affine), path)
-    return path
 
 
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
