@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from simcrop.errors import InputError
 from simcrop.sections import (
@@ -133,6 +133,12 @@ class Encoder(Run):
     volumes: list[str]
     text_encoder: str | None
     start: str | None = None
+
+    @model_validator(mode="after")
+    def _trains_by_a_recipe(self) -> "Encoder":
+        if self.method.objectives.names and not self.recipe:
+            raise ValueError("the method has objectives, so it needs a recipe; state it")
+        return self
 
 
 class Evaluation(Run):

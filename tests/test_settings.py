@@ -130,6 +130,19 @@ def test_a_fraction_survives_the_way_through_yaml(raw_config, tmp_path):
     assert list(runs.load(path).settings.fractions) == [0.1, 1.0]
 
 
+def test_a_training_without_a_recipe_is_refused(raw_config, tmp_path):
+    method = settings.load(raw_config).methods["simcrop"].model_dump(mode="json")
+    stated = {"step": "encoder", "name": "simcrop", "seed": 0, "method": method, "encoder": {}}
+    stated |= {"spacing": [1, 1, 1], "cases": "c", "sentences": "s", "volumes": ["v"]}
+    stated |= {"text_encoder": None}
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(stated))
+    with pytest.raises(InputError, match="encoder: the method has objectives, so it needs a recip"):
+        runs.load(tmp_path / "settings.yaml")
+    stated["method"] = {"title": "Random weights"}
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump(stated))
+    assert runs.load(tmp_path / "settings.yaml").recipe is None
+
+
 def test_a_run_with_an_unknown_step_is_refused(tmp_path):
     path = tmp_path / "settings.yaml"
     path.write_text(yaml.safe_dump({"stage": "pretrain", "step": "dance"}))

@@ -270,7 +270,7 @@ def host_of(run: runs.Acquire) -> remote.Host:
     dataset = cohorts.get(run.source.layout or run.dataset)
     if not hasattr(dataset, "HOST"):
         raise InputError(f"acquire.{run.dataset}: has no host; set source: folder, and folder")
-    return dataclasses.replace(dataset.HOST, endpoint=run.source.endpoint or "")
+    return dataset.HOST.mirrored(run.source.endpoint)
 
 
 def needed(raw: Path, missing: list[remote.File]) -> int:

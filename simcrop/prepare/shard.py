@@ -3,7 +3,6 @@
 Each case is finished by itself, so that a run that was stopped goes on with the next one.
 """
 
-import dataclasses
 import hashlib
 import json
 import multiprocessing
@@ -147,9 +146,8 @@ def _fetched(task: _Task, scratch: Path) -> Path:
     # The name is kept, since readers choose the format by its end.
     target = scratch / kept.name
     if not target.exists():
-        host = cohorts.get(task.run.dataset).HOST
-        mirror = dataclasses.replace(host, endpoint=task.run.endpoint or "")
-        remote.download(mirror, task.file, target)
+        host = cohorts.get(task.run.dataset).HOST.mirrored(task.run.endpoint)
+        remote.download(host, task.file, target)
     return target
 
 

@@ -1,10 +1,10 @@
 """What a checkpoint of pre-training belongs to: settings and inputs, but not how it was run."""
 
 import hashlib
-import zipfile
 from pathlib import Path
 
 from simcrop import files, hub, runs
+from simcrop.formats.volumes import VolumeStore
 
 
 def fingerprint(run: runs.Encoder) -> str:
@@ -17,8 +17,7 @@ def fingerprint(run: runs.Encoder) -> str:
         texts.append(hub.weights_file(run.start))
     for path in texts:
         digest.update(files.sha256(path).encode())
-    for path in run.volumes:
-        with zipfile.ZipFile(path) as store:
-            for entry in store.infolist():
-                digest.update(f"{entry.filename} {entry.CRC}".encode())
+    store = VolumeStore(run.volumes)
+    for case in store.cases:
+        digest.update(f"{case} {store.checksum(case)}".encode())
     return digest.hexdigest()

@@ -7,7 +7,7 @@ one archive.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -96,6 +96,10 @@ class Host:
 
             return constants.ENDPOINT
         return _ADDRESSES.get(self.kind, "")
+
+    def mirrored(self, endpoint: str | None) -> "Host":
+        """Its mirror at `endpoint`; itself if there is none."""
+        return replace(self, endpoint=endpoint or "")
 
     def is_volume(self, name: str) -> bool:
         """Whether a file is one volume."""
